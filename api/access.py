@@ -1,0 +1,41 @@
+"""Who may read, and how much of it in an hour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+from rest_framework.throttling import AnonRateThrottle, SimpleRateThrottle, UserRateThrottle
+
+
+class MayRead(BasePermission):
+    """Everybody, or with API_ANONYMOUS_READ = False those who have signed in. Writing is no method of any view."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return getattr(settings, "API_ANONYMOUS_READ", True) or bool(
+            request.user and request.user.is_authenticated
+        )
+
+
+class _Rated(SimpleRateThrottle):
+    """Rates as settings have them when asked, ``{"anon": "60/min", ...}``; a scope without a rate is not limited."""
+
+    def get_rate(self) -> str | None:
+        return api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
+
+
+class AnonymousThrottle(_Rated, AnonRateThrottle):
+    pass
+
+
+class UserThrottle(_Rated, UserRateThrottle):
+    pass
+
+
+class ExportThrottle(_Rated, UserRateThrottle):
+    """Whole lists and report files: they cost as much as hundreds of pages."""
+
+    scope = "export"

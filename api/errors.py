@@ -1,0 +1,88 @@
+"""The one shape of every error of the API.
+
+``{"error": {"code": "bad_parameter", "message": "a sentence", "fields": {"name": ["a sentence"]}, "detail": {...}}}``; ``fields``
+and ``detail`` only where there is something to say.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db.utils import OperationalError
+from django.http import Http404
+from psycopg.errors import QueryCanceled
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from api.renderers import OrjsonRenderer
+from tracker.core.errors import BadInput
+
+logger = logging.getLogger(__name__)
+
+
+class BadParameters(exceptions.APIException):
+    """Query parameters that cannot be used, each with a sentence; ``known`` are the names that would be understood."""
+
+    status_code = status.HTTP_400_BAD_REQUEST
+
+    def __init__(
+        self, fields: dict[str, str], *, code: str = "bad_parameter", known: list[str] | None = None
+    ):
+        super().__init__(" ".join(fields.values()), code)
+        self.fields = {name: [message] for name, message in fields.items()}
+        self.known = known
+
+
+def body(code: str, message: str, fields: dict[str, Any] | None = None, detail: Any = None) -> dict[str, Any]:
+    """The shape itself."""
+    error: dict[str, Any] = {"code": code, "message": message}
+    if fields:
+        error["fields"] = fields
+    if detail:
+        error["detail"] = detail
+    return {"error": error}
+
+
+def as_response(error: Exception, context: dict[str, Any]) -> Response:
+    """Turn whatever a view raised into the one shape; a surprise is logged with its traceback and told without details."""
+    request = context.get("request")
+    if request is not None:  # a CSV was asked for, perhaps; an error is JSON all the same
+        request.accepted_renderer, request.accepted_media_type = OrjsonRenderer(), OrjsonRenderer.media_type
+    set_rollback()
+    code, content, headers = _told(error)
+    return Response(content, status=code, headers=headers)
+
+
+def _told(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    match error:
+        case BadParameters():
+            detail = {"known_parameters": error.known} if error.known is not None else None
+            return 400, body(str(error.detail.code), str(error.detail), error.fields, detail), {}
+        case exceptions.ValidationError():
+            fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
+            sentences = [f"{name}: {text}" for name, texts in fields.items() for text in texts]
+            return 400, body("bad_parameter", " ".join(sentences), fields), {}
+        case BadInput():
+            return 400, body("bad_parameter", str(error)), {}
+        case Http404() | exceptions.NotFound():
+            return 404, body("not_found", str(error) or "There is nothing here."), {}
+        case PermissionDenied():
+            return 403, body("permission_denied", "You may not read this."), {}
+        case exceptions.Throttled():
+            wait = {"Retry-After": str(int(error.wait) + 1)} if error.wait else {}
+            return 429, body("throttled", str(error.detail)), wait
+        case exceptions.APIException():
+            return error.status_code, body(error.get_codes(), str(error.detail)), {}
+        case OperationalError() if isinstance(error.__cause__, QueryCanceled):
+            return (
+                503,
+                body(
+                    "too_slow", "The answer took too long to find: narrow the filters, or ask for fewer rows."
+                ),
+                {},
+            )
+    logger.error("unhandled error in the API", exc_info=error)
+    return 500, body("server_error", "Something went wrong on our side; it has been logged."), {}

@@ -1,0 +1,86 @@
+"""What the OpenAPI description says of every resource beyond its serializer and filters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from api.pagination import COUNT_CAP, DEFAULT_SIZE, LARGEST_SIZE
+
+ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message"],
+            "properties": {
+                "code": {"type": "string"},
+                "message": {"type": "string"},
+                "fields": {
+                    "type": "object",
+                    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                },
+                "detail": {"type": "object"},
+            },
+        }
+    },
+}
+
+
+def _query(name: str, text: str, kind: Any = str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=text, **more)
+
+
+VERSION_PARAMETER = _query("version", "Only this version.", int)
+
+
+class LedgerSchema(AutoSchema):
+    """Adds the parameters that the view itself reads and the shape of errors."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        view, parameters = self.view, []
+        if view.versioned and view.action in ("list", "retrieve"):
+            parameters.append(
+                _query(
+                    "known_at",
+                    "Read as known at this instant (2026-03-01T00:00:00Z), or at the end of this day in UTC.",
+                )
+            )
+        if view.action == "list":
+            offered = [
+                name
+                for key in view.orderings
+                for name in (key.removeprefix("-"), f"-{key.removeprefix('-')}")
+            ]
+            parameters += [
+                _query("cursor", "Position from 'next' of the page before."),
+                _query(
+                    "page_size", f"Rows of a page, 1 to {LARGEST_SIZE}; {DEFAULT_SIZE} unless given.", int
+                ),
+                _query("ordering", f"Order of rows; {view.orderings[0]} unless given.", enum=offered),
+                _query(
+                    "count", f"'capped' counts the rows of the filter, up to {COUNT_CAP:,}.", enum=["capped"]
+                ),
+            ]
+        return [*parameters, VERSION_PARAMETER] if view.action == "versions" else parameters
+
+    def get_description(self) -> str:
+        return self.view.describe() if hasattr(self.view, "describe") else super().get_description()
+
+    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+        wrong = OpenApiResponse(ERROR, "Anything that went wrong, in one shape.")
+        told = self._get_response_for_code(wrong, "default", ["application/json"])
+        return super()._get_response_bodies(direction) | {"default": told}
+
+
+class HistorySchema(LedgerSchema):
+    """Of the history of any record."""
+
+    def get_override_parameters(self) -> list[OpenApiParameter]:
+        return [VERSION_PARAMETER]
+
+    def get_description(self) -> str:
+        return AutoSchema.get_description(self)

@@ -1,0 +1,495 @@
+"""The resources. What they share is in :class:`Resource`; each of them then is a few lines of what is its own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+from typing import Any, ClassVar
+
+from django.db.models import JSONField, Q, QuerySet
+from django.db.models.expressions import RawSQL
+from django.http import HttpResponse
+from django_filters.rest_framework import DjangoFilterBackend
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers as drf
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ReadOnlyModelViewSet
+
+from api import access, errors, export, filters, parameters, rows, serializers
+from api.base import Reading
+from api.pagination import KeysetPagination, chosen_ordering
+from api.schema import LedgerSchema
+from tracker import models
+from tracker.chips.services import derived
+
+
+class Resource(Reading, ReadOnlyModelViewSet):
+    """A table, read only. ``orderings``: what a list may be ordered by, its own order first; ``key``: the name of a record."""
+
+    row_class: ClassVar[type[drf.Serializer]]
+    detail_class: ClassVar[type[drf.Serializer] | None] = None
+    key: ClassVar[str] = "id"
+    orderings: ClassVar[tuple[str, ...]] = ("id",)
+    searched: ClassVar[tuple[str, ...]] = ()
+    searched_names: ClassVar[tuple[tuple[type[models.Versioned], str, str], ...]] = ()
+
+    filter_backends = (DjangoFilterBackend, filters.Search)
+    pagination_class = KeysetPagination
+    schema = LedgerSchema()
+    lookup_value_regex = "[^/]+"
+
+    @property
+    def model(self) -> type[models.Versioned]:
+        return self.row_class.Meta.model
+
+    @property
+    def versioned(self) -> bool:
+        return issubclass(self.model, models.Versioned)
+
+    @property
+    def plan(self) -> rows.Plan:
+        return rows.plan(self.get_serializer_class())
+
+    @cached_property
+    def known_at(self) -> datetime | None:
+        """The instant asked for; None where the rows that stand now are meant."""
+        return parameters.known_at(self.request) if self.versioned else None
+
+    def get_serializer_class(self) -> type[drf.Serializer]:
+        return self.detail_class or self.row_class if self.action == "retrieve" else self.row_class
+
+    def get_queryset(self) -> QuerySet:
+        queryset = self.model.objects.all()
+        return queryset.known_at(self.known_at) if self.versioned else queryset
+
+    def get_throttles(self) -> list[Any]:
+        throttles = super().get_throttles()
+        return (
+            [*throttles, access.ExportThrottle()]
+            if self.request.query_params.get("format") == "csv"
+            else throttles
+        )
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse | Response:
+        parameters.refuse_unknown(request, self.known_parameters(), versioned=self.versioned)
+        found = self.filter_queryset(self.get_queryset())
+        if request.accepted_renderer.format == "csv":
+            response = export.csv_response(found, self.plan, chosen_ordering(request, self), self.basename)
+        else:
+            page = self.paginate_queryset(found)
+            response = Response(self.paginator.envelope(page) | {"known_at": self.known_at})
+        return self._dated(response)
+
+    def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        parameters.refuse_unknown(request, self.detail_parameters(), versioned=self.versioned)
+        record = self.record(self.kwargs["pk"], self.plan)
+        record |= rows.children(self.plan, record["id"], self.known_at)
+        self.complete(record)
+        return self._dated(Response(record | {"known_at": self.known_at}))
+
+    def record(self, name: str, plan: rows.Plan) -> dict[str, Any]:
+        """The record of that key, or else of that id."""
+        named = Q(**{self.key: name}) if self.key != "id" else Q()
+        if name.isascii() and name.isdigit() and len(name) < 19:
+            named = named | Q(pk=int(name)) if named else Q(pk=int(name))
+        elif self.key == "id":
+            raise NotFound(f"{name!r} is not an id: {self.basename} are named by number.")
+        found = [
+            plan.build(row)
+            for row in self.get_queryset().filter(named).order_by("-id").values_list(*plan.paths)[:2]
+        ]
+        if not found:
+            when = f" as known at {self.known_at.isoformat()}" if self.known_at else ""
+            raise NotFound(f"There is no {self.model._meta.verbose_name} {name!r}{when}.")
+        # A licence may bear a number for its name: the name goes before the id of another record.
+        return next((record for record in found if str(record[self.key]) == name), found[0])
+
+    def complete(self, record: dict[str, Any]) -> None:
+        """Fill what no column holds."""
+
+    def known_parameters(self) -> list[str]:
+        own = ["cursor", "page_size", "ordering", "count", "format", *(["search"] if self.searched else [])]
+        return [*own, *self.detail_parameters(), *self.filterset_class.base_filters]
+
+    def detail_parameters(self) -> list[str]:
+        return ["format", "known_at"] if self.versioned else ["format"]
+
+    def _dated(self, response: HttpResponse) -> HttpResponse:
+        if self.known_at is not None:
+            response["X-Known-At"] = self.known_at.isoformat()
+        return response
+
+    @classmethod
+    def summary(cls) -> dict[str, Any]:
+        """What the list of resources says of this one."""
+        return {
+            "about": " ".join((cls.__doc__ or "").split()),
+            "key": cls.key,
+            "versioned": issubclass(cls.row_class.Meta.model, models.Versioned),
+            "orderings": list(cls.orderings),
+            "filters": sorted(cls.filterset_class.base_filters),
+        }
+
+    def describe(self) -> str:
+        """What the OpenAPI description says."""
+        return " ".join((type(self).__doc__ or "").split())
+
+
+def history(model: type[models.Versioned], record_id: int, version: int | None) -> list[dict[str, Any]]:
+    """Every version of a record, oldest first, or the one asked for; empty where there never was such a record."""
+    table = model._meta.db_table
+    only = {} if version is None else {"version": version}
+    kept = models.RecordVersion.objects.filter(table_name=table, object_id=record_id, **only).order_by(
+        "version", "id"
+    )
+    # Read as the trigger writes them, so that a version looks the same before and after it is superseded.
+    whole_row = RawSQL(f'to_jsonb("{table}")', [], output_field=JSONField())  # noqa: S611 - a table name of ours
+    standing = (
+        model._base_manager.filter(pk=record_id, **only)
+        .annotate(whole_row=whole_row)
+        .values_list("whole_row", flat=True)
+    )
+    found = [_version(old.row, old) for old in kept[: rows.CHILD_LIMIT]]
+    return [*found, *(_version(row, None) for row in standing)]
+
+
+def _version(row: dict[str, Any], superseded: models.RecordVersion | None) -> dict[str, Any]:
+    told = {name: row[name] for name in ("version", "recorded_by", "recorded_reason", "recorded_batch")}
+    told["recorded_at"] = datetime.fromisoformat(row["recorded_at"])
+    for name in ("superseded_at", "superseded_by", "superseded_reason", "superseded_batch", "operation"):
+        told[name] = getattr(superseded, name, None)
+    return told | {"row": row}
+
+
+def asked_version(request: Request) -> int | None:
+    text = request.query_params.get("version")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and 1 <= int(text[:12]) < 2**31:
+        return int(text)
+    raise errors.BadParameters({"version": f"version {text!r} is not a whole number from 1 on."})
+
+
+class HistoryEnvelope(drf.Serializer):
+    table = drf.CharField()
+    id = drf.IntegerField()
+    versions = serializers.RecordHistory(many=True)
+
+
+def history_response(request: Request, model: type[models.Versioned], record_id: int) -> Response:
+    parameters.refuse_unknown(request, ["version", "format"], versioned=True)
+    versions = history(model, record_id, asked_version(request))
+    if not versions:
+        raise NotFound(f"There is no such version of {model._meta.verbose_name} {record_id}.")
+    return Response({"table": model._meta.model_name, "id": record_id, "versions": versions})
+
+
+class VersionedResource(Resource):
+    """A table whose earlier versions are kept."""
+
+    @extend_schema(responses=HistoryEnvelope)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def versions(self, request: Request, pk: str) -> Response:
+        """Every version of the record, with who wrote it, when and why; also of one that was deleted, by its id."""
+        if pk.isascii() and pk.isdigit() and len(pk) < 19 and not self._is_key(pk):
+            return history_response(request, self.model, int(pk))
+        return history_response(request, self.model, self.record(pk, rows.plan(self.row_class))["id"])
+
+    def _is_key(self, text: str) -> bool:
+        return self.key != "id" and self.model.objects.filter(**{self.key: text}).exists()
+
+
+# --- sources, chips, organizations, data centers ------------------------------------------------------------------------
+
+
+class Sources(VersionedResource):
+    """Documents and data sets that facts rest on."""
+
+    row_class, filterset_class, key = serializers.SourceRow, filters.SourceFilter, "slug"
+    orderings = ("slug", "published_on", "recorded_at", "id")
+    searched = ("slug", "title", "publisher", "original_publisher")
+
+
+class Chips(VersionedResource):
+    """Accelerators as sold; the detail shows what each source says of them and the figures that follow."""
+
+    row_class, filterset_class, key = serializers.ChipRow, filters.ChipFilter, "slug"
+    detail_class = serializers.ChipDetail
+    orderings = ("slug", "first_shipped_on", "recorded_at", "id")
+    searched = ("slug", "name", "vendor__name")
+
+    def complete(self, record: dict[str, Any]) -> None:
+        figures = derived_figures(self.known_at, chip=record["id"])
+        for specification in record["specifications"]:
+            specification["derived"] = figures[specification["id"]]
+
+
+def derived_figures(at: datetime | None, **which: Any) -> dict[int, dict[str, Any]]:
+    """Derived figures by id of specification, in one query."""
+    found = models.ChipSpecification.objects.known_at(at).select_related("chip__vendor").filter(**which)
+    return {row.pk: derived(row) for row in found[: rows.CHILD_LIMIT]}
+
+
+class Specifications(VersionedResource):
+    """What one source says of one chip: dense peak rates, die area, memory, power."""
+
+    row_class, filterset_class = serializers.SpecificationRow, filters.SpecificationFilter
+    detail_class = serializers.SpecificationDetail
+    orderings = ("id", "recorded_at")
+    searched = ("chip__slug", "chip__name")
+
+    def complete(self, record: dict[str, Any]) -> None:
+        record["derived"] = derived_figures(self.known_at, pk=record["id"])[record["id"]]
+
+
+class ChipFamilies(VersionedResource):
+    """Names that reports use for an unspecified mix of chips, with the chips they may stand for."""
+
+    row_class, filterset_class, key = serializers.ChipFamilyRow, filters.ChipFamilyFilter, "slug"
+    detail_class = serializers.ChipFamilyDetail
+    orderings = ("slug", "recorded_at", "id")
+    searched = ("slug", "name")
+
+
+class Organizations(VersionedResource):
+    """Companies, agencies, laboratories and stand-ins for unnamed ones; search reads their aliases too."""
+
+    row_class, filterset_class, key = serializers.OrganizationRow, filters.OrganizationFilter, "slug"
+    detail_class = serializers.OrganizationDetail
+    orderings = ("slug", "name", "recorded_at", "id")
+    searched = ("slug", "name")
+    searched_names = ((models.Alias, "organization", "name"),)
+
+
+class Vendors(Organizations):
+    """The organizations that design and sell chips."""
+
+    def get_queryset(self) -> QuerySet:
+        return super().get_queryset().vendors()
+
+
+class Stakes(VersionedResource):
+    """Shares of one organization held by another over some time."""
+
+    row_class, filterset_class = serializers.StakeRow, filters.StakeFilter
+    orderings = ("id", "valid_from", "recorded_at")
+    searched = ("owner__name", "owned__name")
+
+
+class ListEntries(VersionedResource):
+    """Places of organizations on government lists, with their dates."""
+
+    row_class, filterset_class = serializers.ListEntryRow, filters.ListEntryFilter
+    orderings = ("id", "listed_on", "recorded_at")
+    searched = ("organization__name", "list_name", "citation")
+
+
+class DataCenters(VersionedResource):
+    """Sites, their phases, plans and groups. Parts overlap their wholes: never add the two."""
+
+    row_class, filterset_class, key = serializers.DataCenterRow, filters.DataCenterFilter, "slug"
+    detail_class = serializers.DataCenterDetail
+    orderings = ("slug", "recorded_at", "id")
+    searched = ("slug", "name", "region", "operator__name")
+
+
+# --- claims, licences, shipments ----------------------------------------------------------------------------------------
+
+
+class Claims(VersionedResource):
+    """Reported quantities, each with range, unit, period, source and grade. Conflicting claims stand side by side."""
+
+    row_class, filterset_class, key = serializers.ClaimRow, filters.ClaimFilter, "slug"
+    detail_class = serializers.ClaimDetail
+    orderings = ("slug", "period_end", "period_start", "best", "recorded_at", "id")
+    searched = ("slug", "subject__name", "counterparty__name", "original_text")
+
+
+class Licences(VersionedResource):
+    """Licences and approvals as far as they are publicly known, with what they allow."""
+
+    row_class, filterset_class, key = serializers.LicenceRow, filters.LicenceFilter, "reference"
+    detail_class = serializers.LicenceDetail
+    orderings = ("reference", "valid_from", "valid_until", "recorded_at", "id")
+    searched = ("reference", "authority", "exporter__name", "consignee__name", "end_user__name")
+
+
+class Shipments(VersionedResource):
+    """What moved, one line for each chip or family in a consignment."""
+
+    row_class, filterset_class, key = serializers.ShipmentRow, filters.ShipmentFilter, "reference"
+    detail_class = serializers.ShipmentDetail
+    # Only what an index on (key, id) or a unique key serves: this table may hold ten million rows.
+    orderings = ("id", "shipped_on", "reference")
+    searched = ("reference", "consignment")
+
+
+# --- rules --------------------------------------------------------------------------------------------------------------
+
+
+class Rules(VersionedResource):
+    """Export rules as dated records; several rows of one rule_id are its successive versions in law."""
+
+    row_class, filterset_class, key = serializers.RuleRow, filters.RuleFilter, "rule_id"
+    detail_class = serializers.RuleDetail
+    orderings = ("rule_id", "published_on", "recorded_at", "id")
+    searched = ("rule_id", "title", "citation", "summary")
+
+
+class LicenceRequirements(VersionedResource):
+    """Rows of the licence matrix, in the order in which they are tried."""
+
+    row_class, filterset_class = serializers.RequirementRow, filters.RequirementFilter
+    orderings = ("order", "recorded_at", "id")
+    searched = ("words", "rule_id", "citation")
+
+
+class CountryGroups(VersionedResource):
+    """Country groups of the regulations and sets put together from them, with their members and days."""
+
+    row_class, filterset_class, key = serializers.CountryGroupRow, filters.CountryGroupFilter, "name"
+    detail_class = serializers.CountryGroupDetail
+    orderings = ("name", "recorded_at", "id")
+    searched = ("name", "label")
+
+
+class CountryMembers(VersionedResource):
+    """Countries in groups, with days: ``?group=D:5&on=2024-01-01``; and destinations that count as another one."""
+
+    row_class, filterset_class = serializers.CountryMemberRow, filters.CountryMemberFilter
+    orderings = ("id", "country", "recorded_at")
+
+
+# --- runs, findings, reports, imports -----------------------------------------------------------------------------------
+
+
+class Runs(Resource):
+    """Reconciliations, each with all that is needed to make it again."""
+
+    row_class, filterset_class, key = serializers.RunRow, filters.RunFilter, "key"
+    orderings = ("-created_at", "key", "as_of", "id")
+
+
+class Partitions(Resource):
+    """Units of work of a run."""
+
+    row_class, filterset_class = serializers.PartitionRow, filters.PartitionFilter
+
+
+class Cells(Resource):
+    """Balances as one run computed them: one area, one scope, one month, in chips, with their uncertainty."""
+
+    row_class, filterset_class = serializers.CellRow, filters.CellFilter
+    orderings = ("id", "month")
+
+
+class Discrepancies(Resource):
+    """What does not add up, with one identity over all runs that see it, and its latest finding."""
+
+    row_class, filterset_class = serializers.DiscrepancyRow, filters.DiscrepancyFilter
+    detail_class = serializers.DiscrepancyDetail
+    orderings = ("id", "area", "check_code")
+    searched = ("area", "scope", "latest__headline")
+
+
+class Findings(Resource):
+    """What one run found; the detail lists the record versions that it rests on."""
+
+    row_class, filterset_class = serializers.FindingRow, filters.FindingFilter
+    detail_class = serializers.FindingDetail
+    orderings = ("id", "severity_rank", "sq", "gap")
+    searched = ("headline", "area", "scope")
+
+    def complete(self, record: dict[str, Any]) -> None:
+        for evidence in record["evidence"]:
+            name, number = evidence["model_name"].lower(), evidence["object_id"]
+            resource = RESOURCE_OF.get(name)
+            evidence["record_url"] = f"{rows.ROOT}{resource}/{number}/" if resource else None
+            evidence["version_url"] = f"{rows.ROOT}records/{name}/{number}/?version={evidence['version']}"
+
+
+class Versions(Resource):
+    """Versions of records that no longer stand, of all tables. The whole history of one: ``records/{table}/{id}/``."""
+
+    row_class, filterset_class = serializers.RecordVersionRow, filters.RecordVersionFilter
+
+
+class Reports(Resource):
+    """Published reports; their files are kept byte for byte."""
+
+    row_class, filterset_class = serializers.ReportRow, filters.ReportFilter
+    orderings = ("-built_at", "id")
+
+    @extend_schema(responses={(200, "text/html"): OpenApiTypes.BINARY})
+    @action(detail=True, filter_backends=(), pagination_class=None, throttle_classes=(access.ExportThrottle,))
+    def html(self, request: Request, pk: str) -> HttpResponse:
+        """The report as one HTML file. An attachment: it carries its own styles, which this site's policy would refuse."""
+        return self._file(request, pk, "html", "text/html; charset=utf-8")
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.BINARY})
+    @action(detail=True, filter_backends=(), pagination_class=None, throttle_classes=(access.ExportThrottle,))
+    def csv(self, request: Request, pk: str) -> HttpResponse:
+        """The findings of the report as one CSV file."""
+        return self._file(request, pk, "csv", "text/csv; charset=utf-8")
+
+    def _file(self, request: Request, pk: str, kind: str, content_type: str) -> HttpResponse:
+        parameters.refuse_unknown(request, [], versioned=False)
+        record = self.record(pk, rows.plan(self.row_class))
+        content = models.Report.objects.values_list(kind, flat=True).get(pk=record["id"])
+        response = HttpResponse(content.encode(), content_type=content_type)
+        response["Content-Disposition"] = f'attachment; filename="report-{record["run"]["key"]}.{kind}"'
+        response["ETag"] = f'"{record[f"{kind}_sha256"]}"'
+        return response
+
+
+class Imports(Resource):
+    """Loads of files: what was read, with which digest and outcome; the detail lists what was wrong."""
+
+    row_class, filterset_class, key = serializers.ImportRunRow, filters.ImportRunFilter, "key"
+    detail_class = serializers.ImportRunDetail
+    orderings = ("-started_at", "key", "id")
+
+
+RESOURCES: dict[str, type[Resource]] = {
+    "sources": Sources,
+    "chips": Chips,
+    "specifications": Specifications,
+    "chip-families": ChipFamilies,
+    "organizations": Organizations,
+    "vendors": Vendors,
+    "stakes": Stakes,
+    "list-entries": ListEntries,
+    "data-centers": DataCenters,
+    "claims": Claims,
+    "licences": Licences,
+    "shipments": Shipments,
+    "rules": Rules,
+    "licence-requirements": LicenceRequirements,
+    "country-groups": CountryGroups,
+    "country-members": CountryMembers,
+    "runs": Runs,
+    "partitions": Partitions,
+    "cells": Cells,
+    "discrepancies": Discrepancies,
+    "findings": Findings,
+    "versions": Versions,
+    "reports": Reports,
+    "imports": Imports,
+}
+
+# Vendors are organizations: their records are found under that name.
+RESOURCE_OF = {
+    view.row_class.Meta.model._meta.model_name: name for name, view in RESOURCES.items() if name != "vendors"
+}
+VERSIONED_MODELS = {
+    model._meta.model_name: model
+    for model in vars(models).values()
+    if isinstance(model, type)
+    and issubclass(model, models.Versioned)
+    and not model._meta.proxy
+    and not model._meta.abstract
+}

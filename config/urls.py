@@ -1,0 +1,27 @@
+"""Every address of the site: the reports, the admin, the API and the two health checks."""
+
+from importlib.util import find_spec
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import include, path
+from health_check.views import HealthCheckView
+
+
+def alive(request: HttpRequest) -> HttpResponse:
+    """This process answers; asks no other server, so that a database at rest does not restart the web."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("healthz", alive, name="healthz"),
+    path(
+        "readyz",
+        HealthCheckView.as_view(checks=["health_check.checks.Database", "health_check.checks.Cache"]),
+        name="readyz",
+    ),
+    path("api/", include("api.urls")),
+]
+if find_spec("tracker.web.urls"):
+    urlpatterns.append(path("", include("tracker.web.urls")))

@@ -1,0 +1,146 @@
+"""Classes of chips: both sides of every threshold, real chips, and what an unknown parameter may never do."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.rules.conftest import documents, groups
+from tracker.chips.specs import ChipSpec, tpp
+from tracker.rules.classify import classify
+from tracker.rules.schema import rule_files
+
+HERE = Path(__file__).parent
+THRESHOLDS = yaml.safe_load((HERE / "thresholds.yaml").read_text())
+CHIPS = yaml.safe_load((HERE / "chips.yaml").read_text())
+FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "export_rules.yaml"
+TODAY = rule_files(documents(), groups()).book.on(date(2024, 6, 1))
+RANK = {"none": 0, "b": 1, "a": 2}
+
+
+def spec_of(case: dict) -> ChipSpec:
+    return ChipSpec(
+        tpp_published=case["tpp"],
+        die_area_mm2=case.get("area"),
+        io_bandwidth_gbs=case.get("io"),
+        marketed_for_datacenters=case["dc"],
+    )
+
+
+@pytest.mark.parametrize("case", THRESHOLDS, ids=str)
+def test_each_side_of_a_threshold_has_its_level(case, book):
+    found = classify(spec_of(case), book.on(case["day"]))
+    assert (found.level, found.paragraph) == (case["level"], case.get("paragraph", ""))
+    assert list(found.missing) == case.get("missing", [])
+
+
+@pytest.mark.parametrize("case", CHIPS, ids=lambda case: case["chip"])
+def test_a_real_chip_has_the_level_its_datasheet_gives_it(case, book):
+    spec = ChipSpec(slug=case["chip"], vendor=case["vendor"], vendor_hq="US", **case["spec"])
+    assert tpp(spec).low == pytest.approx(case["tpp"])
+    assert classify(spec, book.on(date(2024, 6, 1))).level == case["since"]
+    assert classify(spec, book.on(date(2023, 1, 1))).level == case["y2022"]
+    assert bool(classify(spec, book.on(date(2025, 4, 9))).letter) == case["letter"]
+    assert classify(spec, book.on(date(2025, 4, 8))).letter == ""
+
+
+def test_the_vectors_of_the_reference_hold(book):
+    if not FACTS.exists():
+        pytest.skip("the reference with the boundary vectors is not on this machine")
+    expected = {None: "none", "UNKNOWN": "undetermined", "3A090.a": "a", "3A090.b": "b"}
+    for vector in yaml.safe_load(FACTS.read_text())["boundary_vectors"]:
+        spec = spec_of({"tpp": vector["tpp"], "area": vector["die_area_mm2"], "dc": vector["datacenter"]})
+        assert classify(spec, TODAY).level == expected[vector["eccn"]], vector
+
+
+def test_a_bare_circuit_and_a_card_of_one_level_have_different_numbers():
+    spec = ChipSpec(tpp_published=15832, marketed_for_datacenters=True)
+    numbers = {form: classify(replace(spec, form=form), TODAY).eccn for form in ("ic", "card", "system", "")}
+    assert numbers == {"ic": "3A090.a", "card": "4A090.a", "system": "4A090.a", "": "3A090.a or 4A090.a"}
+
+
+def test_the_derivation_tells_number_unit_threshold_margin_and_source():
+    found = classify(ChipSpec(tpp_published=4799.9, die_area_mm2=500, marketed_for_datacenters=True), TODAY)
+    line = next(line for line in found.derivation if line.paragraph == "3A090.a.1")
+    assert (line.value, line.unit, line.threshold, line.margin) == (4799.9, "TOPS x bits", 4800, -0.1)
+    assert line.rule_id == "US-3A090-2023"
+    assert line.verification == "verified"
+    assert "https://www.ecfr.gov/current/title-15/part-774" in line.sources
+
+
+def test_a_sheet_with_single_precision_alone_tells_a_lower_limit_only():
+    spec = ChipSpec(fp32_tflops=104.8, die_area_mm2=750, marketed_for_datacenters=False)
+    found = classify(spec, TODAY)
+    assert (found.level, found.possible, found.missing) == ("undetermined", ("a", "none"), ("tpp",))
+    assert classify(replace(spec, fp32_tflops=150.0), TODAY).level == "a"
+
+
+def test_a_printed_tpp_that_leads_elsewhere_is_told():
+    spec = ChipSpec(fp16_tflops=839, die_area_mm2=1280, tpp_published=1677.76, marketed_for_datacenters=True)
+    found = classify(spec, TODAY)
+    assert (found.level, found.if_published) == ("a", "none")
+
+
+def test_memory_stacks_are_level_c_above_two_gigabytes_a_second_per_square_millimetre(book):
+    stack = ChipSpec(is_hbm_stack=True, memory_bandwidth_gbs=242, package_area_mm2=121, copackaged_with_dominant_logic=False,
+                     tpp_published=0)  # fmt: skip
+    after, before = book.on(date(2024, 12, 2)), book.on(date(2024, 12, 1))
+    assert classify(stack, after).level == "none"
+    dense = replace(stack, memory_bandwidth_gbs=242.1)
+    assert classify(dense, after).level == "c"
+    assert classify(dense, before).level == "none"
+    assert classify(replace(dense, copackaged_with_dominant_logic=True), after).level == "none"
+    assert classify(replace(dense, package_area_mm2=None), after).missing == ("package_area_mm2",)
+
+
+def test_a_letter_may_name_a_chip_whose_sheet_is_silent(book):
+    spec = ChipSpec(
+        slug="x", vendor="amd", fp16_tflops=100, memory_bandwidth_gbs=1000, marketed_for_datacenters=True
+    )
+    hit = classify(spec, book.on(date(2025, 5, 1))).letters[0]
+    assert (hit.rule_id, hit.truth, hit.missing) == ("US-LETTER-2025-04", None, ("io_bandwidth_gbs",))
+    assert classify(replace(spec, vendor="google"), book.on(date(2025, 5, 1))).letters == ()
+
+
+def test_either_side_of_the_letters_thresholds(book):
+    rules = book.on(date(2025, 5, 1))
+    base = ChipSpec(vendor="intel", fp16_tflops=50)
+    named = {
+        (dram, io): bool(
+            classify(replace(base, memory_bandwidth_gbs=dram, io_bandwidth_gbs=io), rules).letter
+        )
+        for dram, io in [(1400, 0), (1399.9, 0), (0, 1100), (0, 1099.9), (1000, 700), (1000, 699.9)]
+    }
+    assert list(named.values()) == [True, False, True, False, True, False]
+
+
+numbers = st.floats(min_value=1, max_value=40_000)
+specs = st.builds(
+    ChipSpec,
+    tpp_published=numbers,
+    die_area_mm2=st.floats(min_value=50, max_value=2000),
+    marketed_for_datacenters=st.booleans(),
+)
+
+
+@given(specs, numbers)
+def test_raising_tpp_never_lowers_the_level(spec, more):
+    raised = replace(spec, tpp_published=spec.tpp_published + more)
+    assert RANK[classify(raised, TODAY).level] >= RANK[classify(spec, TODAY).level]
+
+
+@given(
+    specs, st.sets(st.sampled_from(["tpp_published", "die_area_mm2", "marketed_for_datacenters"]), min_size=1)
+)
+def test_hiding_a_parameter_gives_the_true_level_or_none_at_all(spec, hidden):
+    blind = classify(replace(spec, **dict.fromkeys(hidden)), TODAY)
+    true = classify(spec, TODAY).level
+    assert true in blind.possible
+    if blind.level == "undetermined":
+        assert blind.missing
+    else:
+        assert blind.level == true

@@ -1,0 +1,676 @@
+"""Pages of the reconciliation: runs, discrepancies and how people close them, findings, books, reports."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, F, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import (
+    AllValuesCheckboxFilter,
+    AutocompleteSelectFilter,
+    BooleanRadioFilter,
+    DropdownFilter,
+    FieldTextFilter,
+    RangeDateTimeFilter,
+    RangeNumericFilter,
+)
+from unfold.decorators import action
+from unfold.enums import ActionVariant
+from unfold.forms import BaseDialogForm
+from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+
+from tracker.admin import marks
+from tracker.admin.base import ReadOnlyAdmin, actor, choice_filters
+from tracker.core.errors import TrackerError
+from tracker.models import (
+    BalanceCell,
+    Discrepancy,
+    Evidence,
+    Finding,
+    ReconciliationRun,
+    Report,
+    RunPartition,
+)
+from tracker.reviews.services import assign, decisions, reopen, resolve
+from tracker.tasks import request_run
+
+TIMELY_DAYS = 90
+"""A discrepancy that is open longer than this after the day of the first run that saw it is listed as overdue."""
+
+OVER = (Discrepancy.State.RESOLVED, Discrepancy.State.BELOW)
+
+
+def htmx_redirect(url: str) -> HttpResponse:
+    """Leave a dialog: the theme's dialogs are posted by htmx, which follows this header."""
+    return HttpResponse(headers={"HX-Redirect": url})
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------------
+
+
+class StartRunForm(BaseDialogForm):
+    """Nothing to choose: a run reads everything that is known at the instant it is started."""
+
+
+def progress(run: ReconciliationRun) -> list[dict[str, Any]]:
+    """How far the shares of a run are: one row for each kind of work, with counts and percentages."""
+    rows = (
+        run.partitions.values("kind")
+        .annotate(
+            total=Count("id"),
+            done=Count("id", filter=Q(status=RunPartition.Status.DONE)),
+            running=Count("id", filter=Q(status=RunPartition.Status.RUNNING)),
+            failed=Count("id", filter=Q(status=RunPartition.Status.FAILED)),
+        )
+        .order_by("kind")
+    )
+    return [
+        {**row, "kind": row["kind"].replace("_", " "), "percent": round(100 * row["done"] / row["total"])}
+        for row in rows
+    ]
+
+
+RUN_TONES = {
+    "finished": "good",
+    "failed": "severity-critical",
+    "running": "severity-low",
+    "queued": "severity-low",
+}
+
+
+@admin.register(ReconciliationRun)
+class ReconciliationRunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "key",
+        "status_mark",
+        "share_line",
+        "as_known_at",
+        "discrepancy_line",
+        "requested_by",
+        "finished_at",
+        "report_link",
+    )
+    list_select_related = ("report",)
+    list_filter = (
+        *choice_filters("status"),
+        ("created_at", RangeDateTimeFilter),
+        ("as_known_at", RangeDateTimeFilter),
+    )
+    search_fields = ("key", "requested_by", "findings_sha256")
+    search_help_text = "Name of the run, who asked for it, or digest"
+    actions_list = ("start_run",)
+    change_form_template = "tracker/admin/run.html"
+    fieldsets = ((None, {"fields": ()}),)  # the template shows the row
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        done = Count("partitions", filter=Q(partitions__status=RunPartition.Status.DONE))
+        return super().get_queryset(request).annotate(shares=Count("partitions"), shares_done=done)
+
+    def has_start_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("tracker.add_reconciliationrun")
+
+    @action(
+        description="Start a run",
+        url_path="start",
+        icon="play_arrow",
+        variant=ActionVariant.PRIMARY,
+        permissions=["start"],
+        dialog={
+            "title": "Start a run",
+            "description": "The whole ledger is reconciled as it is known at this instant. Workers share the work.",
+            "form_class": StartRunForm,
+            "form_submit_text": "Start",
+        },
+    )
+    def start_run(self, request: HttpRequest, form: StartRunForm) -> HttpResponse:
+        try:
+            run = request_run(actor(request))
+        except TrackerError as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return htmx_redirect(reverse("admin:tracker_reconciliationrun_changelist"))
+        self.message_user(request, f"Run {run.key} is queued.", messages.SUCCESS)
+        return htmx_redirect(marks.record_url("reconciliationrun", run.pk))
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        run = self.get_object(request, object_id) if object_id else None
+        if run is not None:
+            failed = run.partitions.filter(status=RunPartition.Status.FAILED).order_by("id")[:20]
+            extra_context = {
+                **(extra_context or {}),
+                "progress": progress(run),
+                "failed_shares": failed,
+                "report": Report.objects.filter(run=run).defer("html", "csv").first(),
+                "discrepancies_url": marks.list_url(
+                    "finding", run__id__exact=run.pk, is_discrepancy__exact=1
+                ),
+            }
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description="Status", ordering="status")
+    def status_mark(self, obj: ReconciliationRun) -> SafeString:
+        return marks.mark(obj.get_status_display(), RUN_TONES.get(obj.status, "none"), obj.error[:200])
+
+    @admin.display(description="Shares done")
+    def share_line(self, obj: ReconciliationRun) -> SafeString | str:
+        if not obj.shares:
+            return marks.BLANK
+        return format_html(
+            '<progress class="bar" max="{}" value="{}"></progress> <span class="nowrap">{} of {}</span>',
+            obj.shares, obj.shares_done, obj.shares_done, obj.shares,
+        )  # fmt: skip
+
+    @admin.display(description="Discrepancies")
+    def discrepancy_line(self, obj: ReconciliationRun) -> str:
+        found = obj.counts.get("by_severity") or {}
+        return ", ".join(f"{count:,} {name}" for name, count in found.items() if count) or marks.BLANK
+
+    @admin.display(description="Report")
+    def report_link(self, obj: ReconciliationRun) -> SafeString | str:
+        return marks.link(getattr(obj, "report", None), "report")
+
+
+# --- discrepancies ------------------------------------------------------------------------------------------------------------
+
+
+def _sentence(label: str, help_text: str) -> forms.CharField:
+    return forms.CharField(
+        label=label, max_length=2000, help_text=help_text, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
+    )
+
+
+class ResolveForm(BaseDialogForm):
+    reason = forms.ChoiceField(
+        label="Reason",
+        choices=[("", "Choose a reason"), *Discrepancy.Reason.choices],
+        widget=UnfoldAdminSelectWidget,
+    )
+    resolution = _sentence("Explanation", "In a sentence: what explains it, and where that can be seen.")
+
+
+class ReopenForm(BaseDialogForm):
+    reason = _sentence("Why it is opened again", "In a sentence: what the closing did not explain.")
+
+
+class AssignForm(BaseDialogForm):
+    assignee = forms.ModelChoiceField(
+        label="Who looks into it",
+        queryset=get_user_model().objects.none(),
+        required=False,
+        empty_label="Nobody",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        staff = get_user_model().objects.filter(is_active=True, is_staff=True)
+        self.fields["assignee"].queryset = staff.order_by("username")
+
+
+class OpenFilter(DropdownFilter):
+    """Open ones unless asked otherwise: what is closed need not be looked at again."""
+
+    title = "state"
+    parameter_name = "standing"
+    all_option = ("", "open")
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("overdue", "open and overdue"), ("all", "all"), *Discrepancy.State.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        value = self.value()
+        if value == "all":
+            return queryset
+        if value in Discrepancy.State.values:
+            return queryset.filter(state=value)
+        queryset = queryset.exclude(state__in=OVER)
+        if value == "overdue":
+            oldest = timezone.now().date() - timedelta(days=TIMELY_DAYS)
+            queryset = queryset.filter(first_run__as_of__lt=oldest)
+        return queryset
+
+
+class SeverityFilter(DropdownFilter):
+    title = "severity"
+    parameter_name = "severity"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(Finding.Severity.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        return queryset.filter(latest__severity=self.value()) if self.value() else queryset
+
+
+class MineFilter(DropdownFilter):
+    title = "assignee"
+    parameter_name = "whose"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("mine", "mine"), ("nobody", "nobody")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
+        match self.value():
+            case "mine":
+                return queryset.filter(assignee=request.user)
+            case "nobody":
+                return queryset.filter(assignee__isnull=True)
+        return queryset
+
+
+def evidence_lines(finding: Finding) -> list[dict[str, Any]]:
+    """The records that a finding rests on, each with the address of its page and of the very version that was read."""
+    lines = []
+    for row in finding.evidence.order_by("order"):
+        try:
+            page = marks.record_url(row.model_name, row.object_id)
+            version = f"{marks.record_url(row.model_name, row.object_id, 'history')}?version={row.version}"
+        except NoReverseMatch:
+            page = version = ""
+        lines.append({"row": row, "page": page, "version": version})
+    return lines
+
+
+@admin.register(Discrepancy)
+class DiscrepancyAdmin(ReadOnlyAdmin):
+    list_display = (
+        "severity", "headline", "check_code", "area", "scope", "period", "gap", "sq", "strength", "weakest_grade", "state_mark",
+        "age", "assignee",
+    )  # fmt: skip
+    list_display_links = ("headline",)
+    list_select_related = ("latest", "first_run", "assignee")
+    list_filter = (
+        OpenFilter,
+        SeverityFilter,
+        MineFilter,
+        ("check_code", AllValuesCheckboxFilter),
+        ("area", FieldTextFilter),
+        ("scope", FieldTextFilter),
+        ("latest__sq", RangeNumericFilter),
+        *choice_filters("reason"),
+    )
+    search_fields = ("latest__headline", "area", "scope", "key")
+    search_help_text = "Words of the headline, area (site:colossus-1) or scope (chip:h20-96gb)"
+    # Worst first: severity, then the larger gap; what no finding stands behind any more comes last.
+    ordering = (F("latest__severity_rank").asc(nulls_last=True), F("latest__sq").desc(nulls_last=True), "id")
+    list_fullwidth = True
+    actions = ("resolve_selected",)
+    actions_detail = ("resolve_one", "reopen_one", "assign_one")
+    change_form_template = "tracker/admin/discrepancy.html"
+    fieldsets = ((None, {"fields": ()}),)  # the template shows the row
+
+    # --- the list -----------------------------------------------------------------------------------------------------
+
+    @admin.display(description="Severity", ordering="latest__severity_rank")
+    def severity(self, obj: Discrepancy) -> SafeString | str:
+        return marks.severity(obj.latest)
+
+    @admin.display(description="What does not add up", ordering="latest__headline")
+    def headline(self, obj: Discrepancy) -> str:
+        return obj.latest.headline if obj.latest else str(obj)
+
+    @admin.display(description="Gap", ordering="latest__gap")
+    def gap(self, obj: Discrepancy) -> str:
+        return marks.quantity(obj.latest.gap, obj.latest.unit) if obj.latest else marks.BLANK
+
+    @admin.display(description="SQ", ordering="latest__sq")
+    def sq(self, obj: Discrepancy) -> str:
+        return marks.quantity(obj.latest.sq, digits=1) if obj.latest else marks.BLANK
+
+    @admin.display(description="Strength", ordering="latest__strength")
+    def strength(self, obj: Discrepancy) -> str:
+        return (obj.latest.strength if obj.latest else "") or marks.BLANK
+
+    @admin.display(description="Weakest", ordering="latest__weakest_grade")
+    def weakest_grade(self, obj: Discrepancy) -> SafeString | str:
+        grade = obj.latest.weakest_grade if obj.latest else ""
+        return (
+            marks.mark(grade, f"grade-{grade}", "Weakest grade among the evidence it cannot do without")
+            if grade
+            else marks.BLANK
+        )
+
+    @admin.display(description="State", ordering="state")
+    def state_mark(self, obj: Discrepancy) -> SafeString:
+        tones = {
+            "resolved": "good",
+            "new": "severity-low",
+            "reopened": "severity-medium",
+            "changed": "severity-medium",
+        }
+        return marks.mark(obj.state, tones.get(obj.state, "none"), obj.get_state_display())
+
+    @admin.display(description="Age", ordering="-first_run__as_of")
+    def age(self, obj: Discrepancy) -> SafeString | str:
+        days = (timezone.now().date() - obj.first_run.as_of).days
+        if days > TIMELY_DAYS and obj.state not in OVER:
+            return format_html(
+                "{} {}",
+                f"{days} days",
+                marks.mark("overdue", "severity-high", f"Open for over {TIMELY_DAYS} days"),
+            )
+        return f"{days} days"
+
+    # --- one discrepancy ----------------------------------------------------------------------------------------------
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id) if object_id else None
+        if obj is not None:
+            asked = request.GET.get("finding", "")
+            finding = obj.findings.filter(pk=asked).first() if asked.isdigit() else obj.latest
+            extra_context = {
+                **(extra_context or {}),
+                "finding": finding,
+                "severity_mark": marks.severity(finding),
+                "state_mark": self.state_mark(obj),
+                "age": self.age(obj),
+                "evidence": evidence_lines(finding) if finding else [],
+                "findings": obj.findings.select_related("run").order_by("-run__as_known_at", "-id")[:100],
+                "decisions": decisions(obj),
+            }
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    # --- deciding -----------------------------------------------------------------------------------------------------
+
+    def has_resolve_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("tracker.resolve_discrepancy")
+
+    def _decide(
+        self, request: HttpRequest, form: BaseDialogForm, object_id: str, decide: Any, said: str
+    ) -> HttpResponse:
+        """Carry a decision out; what the service refuses is shown beside the form's fields."""
+        try:
+            decide(get_object_or_404(Discrepancy, pk=object_id))
+        except TrackerError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self.message_user(request, said, messages.SUCCESS)
+        return htmx_redirect(marks.record_url("discrepancy", object_id))
+
+    @action(
+        description="Resolve",
+        url_path="resolve",
+        icon="task_alt",
+        variant=ActionVariant.PRIMARY,
+        permissions=["resolve"],
+        dialog={
+            "title": "Resolve this discrepancy",
+            "description": "It opens again by itself when a record it rests on changes.",
+            "form_class": ResolveForm,
+            "form_submit_text": "Resolve",
+        },
+    )
+    def resolve_one(self, request: HttpRequest, form: ResolveForm, object_id: str) -> HttpResponse:
+        data = form.cleaned_data
+        return self._decide(
+            request,
+            form,
+            object_id,
+            lambda row: resolve(row, request.user, data["reason"], data["resolution"]),
+            "Resolved.",
+        )
+
+    @action(
+        description="Reopen",
+        url_path="reopen",
+        icon="undo",
+        permissions=["resolve"],
+        dialog={
+            "title": "Open it again",
+            "description": "",
+            "form_class": ReopenForm,
+            "form_submit_text": "Reopen",
+        },
+    )
+    def reopen_one(self, request: HttpRequest, form: ReopenForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self._decide(
+            request, form, object_id, lambda row: reopen(row, request.user, reason), "Open again."
+        )
+
+    @action(
+        description="Assign",
+        url_path="assign",
+        icon="person",
+        permissions=["resolve"],
+        dialog={"title": "Assign", "description": "", "form_class": AssignForm, "form_submit_text": "Assign"},
+    )
+    def assign_one(self, request: HttpRequest, form: AssignForm, object_id: str) -> HttpResponse:
+        person = form.cleaned_data["assignee"]
+        return self._decide(
+            request,
+            form,
+            object_id,
+            lambda row: assign(row, request.user, person),
+            f"Assigned to {person or 'nobody'}.",
+        )
+
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """Only the decisions that are open: what is resolved can be reopened, what is open resolved or assigned."""
+        state = Discrepancy.objects.filter(pk=object_id).values_list("state", flat=True).first()
+        hidden = {"reopen_one"} if state != Discrepancy.State.RESOLVED else {"resolve_one", "assign_one"}
+        return [
+            item
+            for item in super().get_actions_detail(request, object_id)
+            if not any(item.action_name.endswith(f"_{name}") for name in hidden)
+        ]
+
+    @admin.action(description="Resolve selected discrepancies", permissions=["resolve"])
+    def resolve_selected(self, request: HttpRequest, queryset: QuerySet) -> HttpResponse | None:
+        """Ask once for a reason and a sentence, then close each; those that cannot be closed are named."""
+        form = ResolveForm(data=request.POST if "apply" in request.POST else None, request=request)
+        if "apply" in request.POST and form.is_valid():
+            closed = 0
+            for row in queryset:
+                try:
+                    resolve(row, request.user, form.cleaned_data["reason"], form.cleaned_data["resolution"])
+                    closed += 1
+                except TrackerError as error:
+                    self.message_user(request, str(error), messages.ERROR)
+            if closed:
+                self.message_user(request, f"{closed} resolved.", messages.SUCCESS)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Resolve selected discrepancies",
+            "opts": self.opts,
+            "rows": queryset.select_related("latest"),
+            "form": form,
+            "action_checkbox_name": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "tracker/admin/resolve_selected.html", context)
+
+
+# --- findings, books, reports -------------------------------------------------------------------------------------------------
+
+
+@admin.register(Finding)
+class FindingAdmin(ReadOnlyAdmin):
+    """Everything a run evaluated, also what was consistent."""
+
+    list_display = (
+        "severity_mark",
+        "headline",
+        "verdict",
+        "check_code",
+        "gap_line",
+        "sq_line",
+        "q_line",
+        "weakest_grade",
+        "run",
+    )
+    list_display_links = ("headline",)
+    list_select_related = ("run",)
+    list_filter = (
+        ("run", AutocompleteSelectFilter),
+        ("is_discrepancy", BooleanRadioFilter),
+        *choice_filters("severity"),
+        ("check_code", FieldTextFilter),
+        ("area", FieldTextFilter),
+        ("scope", FieldTextFilter),
+        ("sq", RangeNumericFilter),
+    )
+    search_fields = ("headline",)
+    search_help_text = "Words of the headline"
+    ordering = ("-id",)
+    paginator = InfinitePaginator
+    change_form_template = "tracker/admin/finding.html"
+    fieldsets = ((None, {"fields": ()}),)  # the template shows the row
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        finding = self.get_object(request, object_id) if object_id else None
+        if finding is not None:
+            extra_context = {
+                **(extra_context or {}),
+                "finding": finding,
+                "severity_mark": marks.severity(finding),
+                "evidence": evidence_lines(finding),
+            }
+        return super().changeform_view(request, object_id, form_url, extra_context)
+
+    @admin.display(description="Severity", ordering="severity_rank")
+    def severity_mark(self, obj: Finding) -> SafeString | str:
+        return marks.severity(obj) if obj.is_discrepancy else marks.mark("no discrepancy", "none")
+
+    @admin.display(description="Gap")
+    def gap_line(self, obj: Finding) -> str:
+        return marks.quantity(obj.gap, obj.unit)
+
+    @admin.display(description="SQ")
+    def sq_line(self, obj: Finding) -> str:
+        return marks.quantity(obj.sq, digits=1)
+
+    @admin.display(description="q")
+    def q_line(self, obj: Finding) -> str:
+        return marks.BLANK if obj.q is None else f"{obj.q:.2g}"
+
+
+@admin.register(Evidence)
+class EvidenceAdmin(ReadOnlyAdmin):
+    list_display = ("label", "role", "model_name", "object_id", "version", "finding")
+    list_select_related = ("finding",)
+    list_filter = (("model_name", FieldTextFilter), ("finding", AutocompleteSelectFilter))
+    search_fields = ("=object_id",)
+    search_help_text = "The number of a record"
+    ordering = ("-id",)
+    paginator = InfinitePaginator
+
+
+@admin.register(RunPartition)
+class RunPartitionAdmin(ReadOnlyAdmin):
+    list_display = ("run", "kind", "index", "count", "status", "attempts", "findings", "finished_at")
+    list_select_related = ("run",)
+    list_filter = (("run", AutocompleteSelectFilter), *choice_filters("status"))
+    ordering = ("-id",)
+    paginator = InfinitePaginator
+
+
+@admin.register(BalanceCell)
+class BalanceCellAdmin(ReadOnlyAdmin):
+    """Books of areas by calendar month, as a run drew them up."""
+
+    list_display = (
+        "area",
+        "scope",
+        "month",
+        "opening",
+        "receipts",
+        "dispatches",
+        "exits",
+        "book_line",
+        "coverage",
+        "run",
+    )
+    list_select_related = ("run",)
+    list_filter = (
+        ("run", AutocompleteSelectFilter),
+        ("area", FieldTextFilter),
+        ("scope", FieldTextFilter),
+        *choice_filters("coverage"),
+    )
+    search_fields = ("area__startswith",)
+    search_help_text = "Beginning of an area, e.g. site:colossus"
+    ordering = ("-id",)
+    paginator = InfinitePaginator
+
+    @admin.display(description="Book", ordering="book")
+    def book_line(self, obj: BalanceCell) -> str:
+        least = "at least " if obj.at_least else ""
+        return f"{least}{obj.book:,.0f} ± {obj.sigma:,.0f}"
+
+
+@admin.register(Report)
+class ReportAdmin(ReadOnlyAdmin):
+    list_display = ("title", "run", "built_at", "files")
+    list_select_related = ("run",)
+    list_filter = (("built_at", RangeDateTimeFilter),)
+    search_fields = ("title", "run__key", "html_sha256", "csv_sha256")
+    search_help_text = "Title, run or digest"
+    fieldsets = (
+        ("Report", {"fields": ("title", "run", "built_at", "files")}),
+        ("Digests", {"fields": ("html_sha256", "csv_sha256")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet:
+        return super().get_queryset(request).defer("html", "csv")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("files",)
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.file_view)
+        return [
+            path("<int:object_id>/file/<str:kind>/", view, name="tracker_report_file"),
+            *super().get_urls(),
+        ]
+
+    def file_view(self, request: HttpRequest, object_id: int, kind: str) -> HttpResponse:
+        """The bytes of a report, as a download: a page of its own must not run inside the admin's address."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if kind not in ("html", "csv"):
+            raise Http404
+        report = get_object_or_404(Report.objects.select_related("run"), pk=object_id)
+        return HttpResponse(
+            getattr(report, kind),
+            content_type=f"text/{kind}; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="report-{report.run.key}.{kind}"'},
+        )
+
+    @admin.display(description="Files")
+    def files(self, obj: Report) -> SafeString:
+        address = [reverse("admin:tracker_report_file", args=[obj.pk, kind]) for kind in ("html", "csv")]
+        return format_html(
+            '<a class="text-link" href="{}">web page</a> · <a class="text-link" href="{}">table (CSV)</a>',
+            *address,
+        )

@@ -1,0 +1,77 @@
+"""Writing with a name, a reason and one instant; and fixing the instant a run reads at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.apps import apps
+from django.db import connection, transaction
+from django.db.utils import OperationalError
+
+from tracker.core.errors import CannotReconcile
+from tracker.core.models import RecordVersion, Versioned
+from tracker.core.querysets import versioned_tables
+
+# Any fixed number that nothing else in this database uses: writers share it, a run that fixes its instant takes it alone.
+WRITERS_LOCK = 7_203_115_000
+
+_SETTINGS = ("tracker.actor", "tracker.reason", "tracker.batch", "tracker.recorded_at")
+
+
+@contextmanager
+def recording(actor: str, reason: str = "", batch: str = "") -> Iterator[None]:
+    """One transaction whose changes carry ``actor``, ``reason`` and ``batch`` and share one ``recorded_at``.
+
+    All versions written inside appear at the same instant, so no later read 'as known at' sees half of them.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [WRITERS_LOCK])
+        cursor.execute(
+            "SELECT " + ", ".join("coalesce(current_setting(%s, true), '')" for _ in _SETTINGS), _SETTINGS
+        )
+        before = cursor.fetchone()
+        cursor.execute(
+            "SELECT set_config('tracker.actor', %s, true), set_config('tracker.reason', %s, true),"
+            " set_config('tracker.batch', %s, true),"
+            " set_config('tracker.recorded_at', clock_timestamp()::text, true)",
+            [actor, reason, batch],
+        )
+        yield
+        for name, value in zip(_SETTINGS, before, strict=True):
+            cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
+
+
+def settled_instant() -> datetime:
+    """An instant before which nothing more can be recorded: all that is known at it is committed, for ever.
+
+    Waits for writers under way (a minute at most), and keeps new ones waiting only for the blink in which the clock is read.
+
+    Raises:
+        CannotReconcile: a writer held the ledger for more than a minute.
+    """
+    tables = ", ".join(f'"{name}"' for name in sorted(versioned_tables()))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '60s'")
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITERS_LOCK])
+            cursor.execute(f"LOCK TABLE {tables} IN SHARE MODE")
+            cursor.execute("SELECT clock_timestamp()")
+            return cursor.fetchone()[0]
+    except OperationalError as error:
+        raise CannotReconcile(
+            "Another session has been writing to the ledger for over a minute, so no instant could be fixed; "
+            "start the run again later."
+        ) from error
+
+
+def changed_since(at: datetime) -> bool:
+    """Whether any record of the ledger was written, changed or deleted after ``at``."""
+    if RecordVersion.objects.filter(superseded_at__gt=at).exists():
+        return True
+    return any(
+        model._base_manager.filter(recorded_at__gt=at).exists()
+        for model in apps.get_models()
+        if issubclass(model, Versioned) and not model._meta.proxy
+    )

@@ -1,0 +1,488 @@
+"""What is written once the lines are known: site powers, licence quantities, claims; and the planted discrepancies.
+
+Honest claims are drawn around the book they speak of, within their stated grade; echoes repeat one of them later. A planted
+discrepancy stands where nothing else is claimed, is large against every stated error, and is written down as a :class:`Leak`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from tracker.core.errors import BadInput
+from tracker.generator.lines import QUARTERS, Lines, Totals, licence_place
+from tracker.generator.tables import FIRST_DAY, Ref, Table, as_date, dice
+from tracker.generator.world import (
+    CHIPS, COUNTRIES, GRADE_SD, HOUSES, HUBS, OPEN, TPP_H100, VENDORS, WATCHED, World, source_place,
+)  # fmt: skip
+
+KINDS = (
+    "shipper-receiver difference", "claim above ledger", "claim below ledger", "conflict of claims", "negative balance",
+    "date before first shipping", "power impossible", "power implausible", "licence missing", "over licence",
+)  # fmt: skip
+SRD_LINES = 4
+LEAST_H100E = 500.0
+"""A book too small to hide a material discrepancy in is not used for one."""
+TYPICAL_POWER = 1.82 * 1.1
+"""Watts of a running site per watt of thermal design power: server overhead times PUE, from docs/method.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """One planted discrepancy: what a reconciliation should report, and on which records it rests.
+
+    ``kind`` is one of :data:`KINDS`; ``check`` the code of the check that reads it; ``units`` its size in chips, positive.
+    ``follows_from``: id of another leak of which this is only the other side; else empty.
+    """
+
+    id: str
+    kind: str
+    check: str
+    area: str
+    scope: str
+    period: str
+    units: float
+    h100e: float
+    records: dict[str, list[str]]
+    follows_from: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Claims:
+    """Claims being collected, a list for each column."""
+
+    rows: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, **row: object) -> int:
+        """Add a claim and return its place."""
+        self.rows.append(row)
+        return len(self.rows) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A book that somebody may speak of: area kind, place, scope, last quarter, chips, H100-equivalents."""
+
+    kind: str  # org | site | country
+    place: int
+    scope: int
+    book: float
+    h100e: float
+
+
+@dataclass(slots=True)
+class Closing:
+    """The rows that follow from the lines, and the truth."""
+
+    world: World
+    totals: Totals
+    leaks: list[Leak] = field(default_factory=list)
+    claims: Claims = field(default_factory=Claims)
+    short_power: dict[int, float] = field(default_factory=dict)
+
+    def leak(self, kind: str, check: str, area: str, scope: int, period: str, units: float, follows_from: str = "", **records: list[str]) -> str:
+        """Write down a planted discrepancy; returns its id."""
+        name = f"leak-{len(self.leaks) + 1:03d}"
+        equivalents = round(units * float(scope_tpp(self.world)[scope]) / TPP_H100, 1)
+        self.leaks.append(
+            Leak(name, kind, check, area, scope_name(self.world, scope), period, units, equivalents, records, follows_from)
+        )
+        return name
+
+
+def scope_name(world: World, scope: int) -> str:
+    return f"chip:{world.chip_slug(scope)}" if scope < CHIPS else f"family:{world.family_slug(scope - CHIPS)}"
+
+
+def scope_tpp(world: World) -> np.ndarray:
+    """TPP of one unit of each scope; for a family that of its weakest member."""
+    return np.concatenate([world.tpp, np.minimum.reduceat(world.tpp, np.flatnonzero(np.diff(world.family, prepend=-1)))])
+
+
+def day_text(world: World, day: float) -> str:
+    return str(as_date(np.array([day]))[0])
+
+
+def line_slug(world: World, place: int) -> str:
+    return world.settings.slug(f"line-{place + 1:08d}")
+
+
+# --- planted lines ----------------------------------------------------------------------------------------------------
+
+
+def planted_count(leaks: int) -> int:
+    """Lines needed to plant ``leaks`` discrepancies of each kind."""
+    return leaks * (SRD_LINES + 3)
+
+
+def planted(closing: Closing, first: int) -> Lines:
+    """The planted lines, after ``first`` honest ones: differences, an overdrawn reseller, early dates, missing licences."""
+    world, count = closing.world, closing.world.settings.leaks
+    rows: list[dict[str, float]] = []
+    for number in range(count):
+        rows += _difference(closing, first + len(rows), number)
+        rows.append(_overdrawn(closing, first + len(rows), number))
+        rows.append(_early(closing, first + len(rows), number))
+        rows.append(_unlicensed(closing, first + len(rows), number))
+    column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    whole = {name: column[name].astype(np.int64) for name in ("shipper", "consignee", "chip", "shipped")}
+    size, none = len(rows), np.full(len(rows), -1)
+    off = np.zeros(size, bool)
+    return Lines(
+        first=first, **whole, site=none, family=none, origin=column["origin"].astype(np.int64),
+        destination=world.country[whole["consignee"]], shipped_latest=np.full(size, np.nan), received=column["received"],
+        units=column["units"], by_shipper=column["units"], by_receiver=column["by_receiver"], server=off, exact=off,
+        cancelled=off, user_known=~off, licence=none, onward=none,
+    )  # fmt: skip
+
+
+def _row(world: World, chip: int, consignee: int, shipped: int, units: float, shipper: int = -1, got: float | None = None) -> dict[str, float]:
+    shipper = shipper if shipper >= 0 else int(world.chip_vendor[chip])
+    received = shipped + 15
+    return {
+        "shipper": shipper, "consignee": consignee, "chip": chip, "shipped": shipped, "units": units,
+        "origin": int(world.country[shipper]), "received": received if received < world.settings.days else np.nan,
+        "by_receiver": units if got is None else got,
+    }  # fmt: skip
+
+
+def _open_operator(world: World, number: int) -> int:
+    """The ``number``-th operator of middling size in an open country, as a place among organizations."""
+    places = np.flatnonzero(~world.watched)
+    return world.first_operator + int(places[(len(places) // 4 + number) % len(places)])
+
+
+def _old_chip(world: World, number: int) -> int:
+    """A controlled chip that shipped before the ledger begins."""
+    places = np.flatnonzero(world.controlled & (world.launch_month < 0))
+    return int(places[number % len(places)])
+
+
+def _difference(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
+    """A lot of four lines of which the receiver counts six units in ten."""
+    world = closing.world
+    chip, consignee = _old_chip(world, number), _open_operator(world, number)
+    start = int(world.settings.months_start[3 + number % (world.settings.months // 3 - 2) * 3])
+    rows = [_row(world, chip, consignee, start + 5 + 15 * i, 1_024, got=614) for i in range(SRD_LINES)]
+    month = as_date(np.array([start]))[0].astype("datetime64[M]").astype(int)
+    closing.leak(
+        KINDS[0], "SRD", f"org:{world.organization_slug(consignee)}", chip, f"{1970 + month // 12}-Q{month % 12 // 3 + 1}",
+        SRD_LINES * (1_024.0 - 614.0), shipment=[line_slug(world, first + i) for i in range(SRD_LINES)],
+        shipper=[world.organization_slug(int(world.chip_vendor[chip]))],
+    )  # fmt: skip
+    return rows
+
+
+def _overdrawn(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """On the last day a reseller sends 3,000 units more than ever came in."""
+    world = closing.world
+    chip = _old_chip(world, 0)
+    stock, short = float(closing.totals.stock[number, chip]), 3_000.0
+    day = world.settings.days - 1
+    row = _row(world, chip, _open_operator(world, 20 + number), day, stock + short, shipper=VENDORS + number)
+    area = f"org:{world.organization_slug(VENDORS + number)}"
+    closing.leak(KINDS[4], "RUNNING", area, chip, day_text(world, day), short, shipment=[line_slug(world, place)])
+    return row
+
+
+def _early(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """A line that left forty-five days before its chip first shipped."""
+    world = closing.world
+    places = np.flatnonzero(world.launch_month > 1)
+    chip = int(places[number % len(places)])
+    day = int(world.launch_day[chip]) - 45
+    consignee = _open_operator(world, 40 + number)
+    units = 640.0
+    area = f"org:{world.organization_slug(consignee)}"
+    closing.leak(KINDS[5], "DATE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)])
+    return _row(world, chip, consignee, day, units)
+
+
+def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """A controlled chip sent to an operator in a watched country that holds no licence."""
+    world = closing.world
+    places = np.flatnonzero(world.watched & ~world.licensed)
+    consignee = world.first_operator + int(places[number % len(places)])
+    chip, units, day = _old_chip(world, number + 1), 1_600.0, 100 + 11 * number
+    area = f"org:{world.organization_slug(consignee)}"
+    closing.leak(KINDS[8], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)])
+    return _row(world, chip, consignee, day, units)
+
+
+# --- licences ---------------------------------------------------------------------------------------------------------
+
+
+def licences(world: World) -> Table:
+    """One licence for each licensed operator, valid all along."""
+    operator = np.flatnonzero(world.licensed)
+    s = world.settings
+    party = Ref("Organization", world.first_operator + operator)
+    return Table(
+        "Licence",
+        len(operator),
+        {
+            "reference": [_licence_slug(world, i) for i in operator],
+            "authority": "Synthetic licensing authority",
+            "exporter": Ref("Organization", world.chip_vendor[world.licensed_chip[operator]]),
+            "consignee": party,
+            "end_user": party,
+            "destination_country": [COUNTRIES[world.country[world.first_operator + i]] for i in operator],
+            "valid_from": as_date(np.zeros(len(operator))),
+            "valid_until": as_date(np.full(len(operator), s.days + 90)),
+            "source": Ref("Source", np.zeros(len(operator), int)),
+            "grade": "A",
+            "verification": "synthetic",
+            "is_synthetic": True,
+        },
+    )
+
+
+def _licence_slug(world: World, operator: int) -> str:
+    return world.settings.slug(f"licence-{operator + 1:04d}")
+
+
+def licence_items(closing: Closing) -> Table:
+    """Licensed quantities: a seventh above what was shipped; three tenths below for the planted ones."""
+    world, used = closing.world, closing.totals.licensed
+    operator = np.flatnonzero(world.licensed)
+    quantity = np.ceil(used * 1.15) + 64
+    for place in operator[np.argsort(-used[operator], kind="stable")][: world.settings.leaks]:
+        over, chip = np.floor(used[place] * 0.3), int(world.licensed_chip[place])
+        _large_enough(closing, over, chip, "over a licence")
+        quantity[place] = used[place] - over
+        area = f"org:{world.organization_slug(world.first_operator + int(place))}"
+        period = f"{FIRST_DAY.isoformat()}..{day_text(world, world.settings.days - 1)}"
+        closing.leak(KINDS[9], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))])
+    columns = {
+        "licence": Ref("Licence", licence_place(world, operator)),
+        "chip": Ref("Chip", world.licensed_chip[operator]),
+        "quantity": quantity[operator].astype(np.int64),
+    }
+    return Table("LicenceItem", len(operator), columns)
+
+
+def _large_enough(closing: Closing, units: float, scope: int, what: str) -> None:
+    if units * scope_tpp(closing.world)[scope] / TPP_H100 < LEAST_H100E * 0.3:
+        raise BadInput(
+            f"The ledger of {closing.world.settings.lines:,} lines has too little to plant a quantity {what}: give more lines,"
+            " fewer organizations or fewer leaks."
+        )
+
+
+# --- claims -----------------------------------------------------------------------------------------------------------
+
+
+def claims(closing: Closing) -> Table:
+    """Honest claims of operators, sites and countries, echoes of some, and the planted ones."""
+    random = dice(closing.world.settings, 2)
+    orgs, sites = list(_org_slots(closing)), list(_site_slots(closing))
+    planted = _planted_claims(closing, orgs, sites)
+    for slot in (*orgs, *sites, *_country_slots(closing)):
+        if slot not in planted:
+            _honest(closing, random, slot)
+    _echoes(closing, random)
+    return _claim_table(closing)
+
+
+def _slots(closing: Closing, kind: str, books: np.ndarray, least: float) -> Iterator[Slot]:
+    """The largest scope of each place, if it holds at least ``least`` chips. Every fifth place is spoken of by family."""
+    world = closing.world
+    family = np.add.reduceat(books[:, :CHIPS], np.flatnonzero(np.diff(world.family, prepend=-1)), axis=1) + books[:, CHIPS:]
+    tpp = scope_tpp(world)
+    for place in range(len(books)):
+        by_family = place % 5 == 3 and kind == "org"
+        choice = family[place] if by_family else books[place, :CHIPS]
+        top = int(choice.argmax())
+        scope = CHIPS + top if by_family else top
+        if choice[top] >= least:
+            yield Slot(kind, place, scope, float(choice[top]), float(choice[top] * tpp[scope] / TPP_H100))
+
+
+def _org_slots(closing: Closing) -> Iterator[Slot]:
+    return _slots(closing, "org", closing.totals.operators.sum(axis=0), 256)
+
+
+def _site_slots(closing: Closing) -> Iterator[Slot]:
+    return (s for s in _slots(closing, "site", closing.totals.sites.sum(axis=0), 256) if s.place % 3)
+
+
+def _country_slots(closing: Closing) -> Iterator[Slot]:
+    without_exports = np.array([c not in ("US", *HUBS) for c in COUNTRIES])
+    return _slots(closing, "country", closing.totals.countries.sum(axis=0) * without_exports[:, None], 256)
+
+
+def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> set[Slot]:
+    """Claims above and below the ledger and in conflict, of large operators in open countries; sites short of power."""
+    world, count = closing.world, closing.world.settings.leaks
+    eligible = [s for s in orgs if s.scope < CHIPS and not world.watched[s.place]]
+    eligible.sort(key=lambda s: (-s.h100e, s.place))
+    large = sorted((s for s in sites if s.scope < CHIPS), key=lambda s: (-s.h100e, s.place))
+    chosen = eligible[: 3 * count] + large[: 2 * count]
+    if len(chosen) < 5 * count or any(s.h100e < LEAST_H100E for s in chosen):
+        raise BadInput(
+            f"The ledger of {world.settings.lines:,} lines has too few large books for {count} leaks of each kind: give more"
+            " lines, fewer organizations or fewer leaks."
+        )
+    for number in range(count):
+        _above(closing, chosen[number])
+        _below(closing, chosen[count + number])
+        _conflict(closing, chosen[2 * count + number])
+        _power(closing, chosen[3 * count + number], 0.7, 1.0, KINDS[6])
+        _power(closing, chosen[4 * count + number], 1.4, TYPICAL_POWER, KINDS[7])
+    return set(chosen)
+
+
+def _said(closing: Closing, slot: Slot, best: float, house: int = 0, quarter: int = QUARTERS - 1, **more: object) -> int:
+    row = {"slot": slot, "house": house, "quarter": quarter, "low": np.nan, "best": best, "high": np.nan, "bound": "",
+           "grade": "B", "flow": False, "echo_of": -1}  # fmt: skip
+    return closing.claims.add(**(row | more))
+
+
+def area_name(world: World, slot: Slot) -> str:
+    """The balance area a slot speaks of, e.g. ``org:synthetic-1-operator-0007``."""
+    if slot.kind == "country":
+        return f"country:{COUNTRIES[slot.place]}"
+    return f"site:{world.site_slug(slot.place)}" if slot.kind == "site" else f"org:{world.organization_slug(world.first_operator + slot.place)}"
+
+
+def claim_slug(world: World, place: int) -> str:
+    return world.settings.slug(f"claim-{place + 1:06d}")
+
+
+def _against(closing: Closing, slot: Slot, kind: str, check: str, units: float, places: list[int], follows_from: str = "") -> str:
+    world = closing.world
+    period = day_text(world, world.settings.claim_days[-1])
+    slugs = [claim_slug(world, place) for place in places]
+    return closing.leak(kind, check, area_name(world, slot), slot.scope, period, units, follows_from, claim=slugs)
+
+
+def _above(closing: Closing, slot: Slot) -> None:
+    best = float(np.rint(slot.book * 2.1))
+    place = _said(closing, slot, best)
+    _against(closing, slot, KINDS[1], "GAP", best - slot.book, [place])
+
+
+def _below(closing: Closing, slot: Slot) -> None:
+    best = float(np.rint(slot.book * 0.4))
+    place = _said(closing, slot, best)
+    _against(closing, slot, KINDS[2], "GAP", slot.book - best, [place])
+
+
+def _conflict(closing: Closing, slot: Slot) -> None:
+    """Two houses that share nothing: one says what the ledger says, one says twice as much."""
+    one = _said(closing, slot, float(slot.book), house=0)
+    other = _said(closing, slot, float(np.rint(slot.book * 2.2)), house=2)
+    size = float(np.rint(slot.book * 2.2)) - slot.book
+    name = _against(closing, slot, KINDS[3], "CONFLICT", size, [one, other])
+    _against(closing, slot, KINDS[1], "GAP", size, [other], follows_from=name)
+
+
+def _power(closing: Closing, slot: Slot, share: float, need: float, kind: str) -> None:
+    """A site whose power is ``share`` of the bare draw of the chips claimed there; ``need`` times that draw is asked for."""
+    world = closing.world
+    place = _said(closing, slot, float(slot.book))
+    megawatts = max(0.01, round(slot.book * world.tdp_w[slot.scope] * share / 1e6, 2))
+    closing.short_power[slot.place] = megawatts
+    fed = megawatts * 1e6 / (world.tdp_w[slot.scope] * need)
+    _against(closing, slot, kind, "POWER", round(slot.book - fed, 1), [place])
+
+
+def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
+    """One to three houses speak of a slot; some operators are also said to have received so many in the last quarter."""
+    houses = random.permutation(HOUSES)[: random.integers(1, 4 if slot.kind == "org" else 2)]
+    for house in sorted(int(h) for h in houses):
+        grade = str(closing.world.house_grade[house])
+        own = float(np.clip(random.standard_normal(), -1.3, 1.3))
+        error = GRADE_SD[grade] * np.sqrt(0.5) * (closing.world.house_bias[house] + own)
+        _said(closing, slot, house=house, grade=grade, **_form(random, slot.book, slot.book * (1 + error), GRADE_SD[grade]))
+    if slot.kind == "org" and slot.scope < CHIPS and random.random() < 0.3:
+        flow = float(closing.totals.operators[-1, slot.place, slot.scope])
+        if flow >= 64:
+            _said(closing, slot, flow, house=int(houses[0]), grade=str(closing.world.house_grade[houses[0]]), flow=True)
+
+
+def _form(random: np.random.Generator, book: float, figure: float, sd: float) -> dict[str, object]:
+    """A point, a range, or a bound on the honest side of the book."""
+    best, dice_roll = float(np.rint(figure)), random.random()
+    if dice_roll < 0.6:
+        return {"best": best}
+    if dice_roll < 0.9:
+        spread = 1.645 * sd * best
+        return {"low": float(np.floor(best - spread)), "best": best, "high": float(np.ceil(best + spread))}
+    if dice_roll < 0.96:
+        return {"best": np.nan, "low": float(np.floor(book * 0.8)), "bound": "floor"}
+    return {"best": np.nan, "high": float(np.ceil(book * 1.3)), "bound": "ceiling"}
+
+
+def _echoes(closing: Closing, random: np.random.Generator) -> None:
+    """One stock claim in six is repeated by the press, later and with the same figure."""
+    for place, row in enumerate(list(closing.claims.rows)):
+        if random.random() < 1 / 6:
+            closing.claims.add(**(row | {"house": HOUSES + place % 2, "grade": "D", "echo_of": place}))
+
+
+def _claim_table(closing: Closing) -> Table:
+    world, rows = closing.world, closing.claims.rows
+    slots: list[Slot] = [row["slot"] for row in rows]  # type: ignore[misc]
+    column = {name: [row[name] for row in rows] for name in rows[0] if name != "slot"}
+    place, scope = np.array([s.place for s in slots]), np.array([s.scope for s in slots])
+    kind, flow = np.array([s.kind for s in slots]), np.array(column["flow"])
+    day = world.settings.claim_days[-1]
+    start = world.settings.months_start[-4]
+    return Table(
+        "Claim",
+        len(rows),
+        {
+            "slug": [claim_slug(world, i) for i in range(len(rows))],
+            "kind": np.where(flow, "purchase", "installed"),
+            "status": np.where(flow, "delivered", "installed"),
+            "subject": Ref("Organization", np.where(kind == "org", world.first_operator + place, -1)),
+            "data_center": Ref("DataCenter", np.where(kind == "site", place, -1)),
+            "destination_country": np.where(kind == "country", np.array(COUNTRIES)[np.minimum(place, len(COUNTRIES) - 1)], ""),
+            "chip": Ref("Chip", np.where(scope < CHIPS, scope, -1)),
+            "family": Ref("ChipFamily", np.where(scope >= CHIPS, scope - CHIPS, -1)),
+            "low": np.array(column["low"], float),
+            "best": np.array(column["best"], float),
+            "high": np.array(column["high"], float),
+            "bound": column["bound"],
+            "period_start": as_date(np.where(flow, start, np.nan)),
+            "period_end": as_date(np.full(len(rows), day)),
+            "original_text": "Synthetic claim made by the generator; nobody said this.",
+            "source": Ref("Source", source_place(np.array(column["house"]), np.array(column["quarter"]))),
+            "grade": column["grade"],
+            "method": "synthetic survey",
+            "verification": "synthetic",
+            "echo_of": Ref("Claim", np.array(column["echo_of"])),
+            "is_synthetic": True,
+        },
+    )
+
+
+# --- powers -----------------------------------------------------------------------------------------------------------
+
+
+def powers(closing: Closing) -> Table:
+    """One figure for each site: enough for all that was delivered there, except at the sites planted short of power."""
+    world = closing.world
+    random = dice(world.settings, 3)
+    tdp = np.concatenate([world.tdp_w, np.maximum.reduceat(world.tdp_w, np.flatnonzero(np.diff(world.family, prepend=-1)))])
+    draw = closing.totals.sites.sum(axis=0) @ tdp * TYPICAL_POWER / 1e6
+    megawatts = np.round(draw * random.uniform(1.8, 3.0, world.sites) + 0.5, 2)
+    for place, short in closing.short_power.items():
+        megawatts[place] = short
+    columns = {
+        "data_center": Ref("DataCenter", np.arange(world.sites)),
+        "megawatts": megawatts,
+        "basis": "installed",
+        "as_of": as_date(np.zeros(world.sites)),
+        "source": Ref("Source", np.zeros(world.sites, int)),
+    }
+    return Table("SitePower", world.sites, columns)
+
+
+assert WATCHED and OPEN

@@ -1,0 +1,67 @@
+"""Roll call: every table of the app, so that Django finds it and doors import it from one place."""
+
+from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
+from tracker.claims.models import Claim, ClaimConflict
+from tracker.core.models import RecordVersion, Versioned
+from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, DataCenterUser, SitePower
+from tracker.imports.models import ImportProblem, ImportRun
+from tracker.licences.models import Licence, LicenceItem
+from tracker.organizations.models import Alias, ListEntry, Organization, OwnershipStake, Vendor
+from tracker.reconciliation.models import (
+    BalanceCell,
+    Discrepancy,
+    Evidence,
+    Finding,
+    ReconciliationRun,
+    RunPartition,
+)
+from tracker.reports.models import Report
+from tracker.rules.models import (
+    CountryGroup,
+    CountryGroupMember,
+    ExportRule,
+    LicenceRequirement,
+    RuleInterval,
+)
+from tracker.shipments.models import Shipment, ShipmentClaim
+from tracker.sources.models import Source
+
+__all__ = [
+    "Alias",
+    "BalanceCell",
+    "Chip",
+    "ChipFamily",
+    "ChipFamilyMember",
+    "ChipSpecification",
+    "Claim",
+    "ClaimConflict",
+    "CountryGroup",
+    "CountryGroupMember",
+    "DataCenter",
+    "DataCenterPart",
+    "DataCenterStatus",
+    "DataCenterUser",
+    "Discrepancy",
+    "Evidence",
+    "ExportRule",
+    "Finding",
+    "ImportProblem",
+    "ImportRun",
+    "Licence",
+    "LicenceItem",
+    "LicenceRequirement",
+    "ListEntry",
+    "Organization",
+    "OwnershipStake",
+    "ReconciliationRun",
+    "RecordVersion",
+    "Report",
+    "RuleInterval",
+    "RunPartition",
+    "Shipment",
+    "ShipmentClaim",
+    "SitePower",
+    "Source",
+    "Vendor",
+    "Versioned",
+]

@@ -1,0 +1,302 @@
+"""What the checks read and what they return: plain values, no tables.
+
+``Books`` is the ledger as known at one instant, cut to one partition. A check is a pure function
+``(Books, Parameters) -> list[Finding]``; everything that a finding says must rest on rows of the books, and names them as
+:class:`Evidence` so that a reader can open the very record version that was read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from typing import Any
+
+from tracker.core.period import Period
+from tracker.core.quantity import Reported
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    """One version of one record: the table's model name (``claim``, ``shipment``...), primary key, version number."""
+
+    model: str
+    id: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """Where a figure was read: enough to cite it."""
+
+    ref: RecordRef
+    slug: str
+    title: str
+    publisher: str
+    url: str
+    published_on: date | None
+    grade: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChipRow:
+    """One chip with what its preferred specification says. Derived figures are None where a parameter is not known."""
+
+    ref: RecordRef
+    slug: str
+    name: str
+    vendor: str
+    tpp: float | None
+    tdp_w: float | None
+    first_shipped_on: date | None
+    spec: RecordRef | None = None
+    source: SourceRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a quantity counts: one chip, or a family (a name for an unspecified mix of its members).
+
+    ``members`` are chip ids (a chip's own id for a chip). Empty: the family's members are not known.
+    ``h100e_low`` and ``h100e_high`` bracket the H100-equivalents of one unit over the members with a known TPP
+    (units x TPP / 15,832); None when no member has one.
+    """
+
+    kind: str  # chip | family
+    id: int
+    slug: str
+    name: str
+    members: frozenset[int]
+    h100e_low: float | None
+    h100e_high: float | None
+    ref: RecordRef | None = None
+    vendor: str = ""  # slug of the vendor of the chip or family; empty: any vendor, or not known
+    vendor_country: str = ""  # headquarters of that vendor
+
+
+@dataclass(frozen=True, slots=True)
+class OrganizationRow:
+    ref: RecordRef
+    slug: str
+    name: str
+    country: str
+    is_aggregate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRow:
+    """One source's figure for the power of a site, in megawatts."""
+
+    ref: RecordRef
+    megawatts: float
+    as_of: date | None
+    basis: str  # installed | planned | permitted
+    source: SourceRow
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """A data center. ``parts`` are sites, phases or plans inside it: never added to it."""
+
+    ref: RecordRef
+    slug: str
+    name: str
+    operator_id: int | None
+    country: str
+    kind: str
+    status: str
+    powers: tuple[PowerRow, ...] = ()
+    parts: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """A reported quantity with everything a check may compare it by.
+
+    ``reported`` is what was said in chips after units are applied by the check (see ``claims.combine``); ``key`` is the bias
+    key (source house and method), ``origin`` the slug of the primary claim it repeats (its own slug if primary).
+    """
+
+    ref: RecordRef
+    slug: str
+    reported: Reported
+    status: str
+    kind: str
+    allegation: str
+    subject_id: int | None
+    counterparty_id: int | None
+    site_id: int | None
+    origin_country: str
+    destination_country: str
+    scope: Scope | None
+    period: Period  # as-of claims: the day or the vague range; period claims: the range
+    is_flow: bool  # True: a flow over ``period``; False: a stock as of ``period``
+    published_on: date | None
+    key: str
+    origin: str
+    conflicts_with: frozenset[int]
+    source: SourceRow
+    original_text: str
+    note: str = ""
+    verification: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """One shipment line. ``shipped``/``received`` are single days or vague ranges; ``reported`` is in the line's own unit."""
+
+    ref: RecordRef
+    reference: str
+    scope: Scope
+    reported: Reported
+    by_shipper: Reported | None
+    by_receiver: Reported | None
+    shipped: Period | None
+    received: Period | None
+    received_presumed: bool
+    shipper_id: int | None
+    consignee_id: int | None
+    end_user_id: int | None
+    origin_country: str
+    destination_country: str
+    origin_site_id: int | None
+    destination_site_id: int | None
+    onward_of_id: int | None
+    licence_id: int | None
+    status: str
+    shipper_key: str
+    receiver_key: str
+    source: SourceRow
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceRow:
+    """One item of a licence: so many chips of a scope, for a party or country, while valid."""
+
+    ref: RecordRef
+    reference: str
+    authority: str
+    scope: Scope | None
+    reported: Reported
+    consignee_id: int | None
+    end_user_id: int | None
+    country: str
+    valid: Period
+    source: SourceRow
+    licence_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """The rule engine's answer for one movement on its shipping date."""
+
+    answer: str  # required | not_required | undetermined
+    result: str
+    policy: str
+    level: str
+    missing: tuple[str, ...]
+    reasons: tuple[str, ...]
+    rule_ids: tuple[str, ...]
+    citations: tuple[str, ...]
+    rules: tuple[RecordRef, ...] = ()  # the rule records behind rule_ids, where the books know them
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The part of the ledger that one partition of one run reads, as known at the run's ``as_known_at``."""
+
+    as_of: date
+    claims: tuple[ClaimRow, ...] = ()
+    movements: tuple[MovementRow, ...] = ()
+    licences: tuple[LicenceRow, ...] = ()
+    chips: Mapping[int, ChipRow] = field(default_factory=dict)
+    organizations: Mapping[int, OrganizationRow] = field(default_factory=dict)
+    sites: Mapping[int, SiteRow] = field(default_factory=dict)
+    verdicts: Mapping[int, VerdictRow] = field(default_factory=dict)  # by movement id
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Numbers of the method that a run records with itself. Defaults are those of docs/method.md."""
+
+    grade_rel_sd: Mapping[str, float] = field(
+        default_factory=lambda: {"A": 0.01, "B": 0.03, "C": 0.10, "D": 0.25, "E": 0.50}
+    )
+    systematic_share: float = 0.5
+    chips_per_unnamed_server: int = 8
+    rel_sd_unnamed_server: float = 0.15
+    significant_quantity_h100e: float = 1000.0
+    materiality_sq: float = 0.1
+    alpha: float = 0.05
+    false_discovery_rate: float = 0.05
+    lead_time_days: int = 30
+    server_overhead: float = 1.82
+    pue: float = 1.1
+    timeliness_days: int = 90
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A record version a finding rests on, with its role and its share of difference and variance."""
+
+    ref: RecordRef
+    role: str  # e.g. claim, ledger, licence, rule, specification, power, source, echo
+    label: str  # one line a person can read: figure, who said it, when, grade
+    contribution: float | None = None  # to the difference, in units
+    variance_share: float | None = None  # 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One of the eight parts of a finding's text, in the fixed order of docs/method.md."""
+
+    heading: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One result of one check. Evaluated tests that show nothing are findings too, with ``verdict`` 'consistent'.
+
+    ``family``: the group of tests among which false discoveries are controlled; None for arithmetic, which needs no
+    p-value. ``sign`` of ``gap``: positive when more is claimed than the other side explains.
+    """
+
+    check: str
+    area: str  # e.g. site:megaspeed-sites, country:CN, org:huawei
+    scope: str  # e.g. chip:h20-96gb, family:h100-any
+    period: str
+    counterpart: str
+    verdict: str
+    headline: str
+    expected: float | None = None
+    reported: float | None = None
+    gap: float | None = None
+    unit: str = "chips"
+    sigma: float | None = None
+    statistic: float | None = None
+    p: float | None = None
+    threshold: float | None = None
+    family: str | None = None
+    is_finding: bool = False  # before false-alarm control
+    gap_h100e: float | None = None
+    sq: float | None = None
+    mdg: float | None = None
+    severity: str = "info"  # critical | high | medium | low | info
+    strength: str = ""  # very strong | strong | moderate | weak | certain
+    weakest_grade: str = ""
+    formula: str = ""
+    sections: tuple[Section, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    q: float | None = None  # p adjusted for all tests of the family (significance.judge); None without a p
+    accepted: bool = False  # a finding that also survived the control of false alarms (significance.judge)
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str]:
+        """What makes it the same discrepancy in another run."""
+        return (self.check, self.area, self.scope, self.period, self.counterpart)

@@ -1,0 +1,64 @@
+"""Figures as worked cases write them, read into quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from tracker.claims.combine import quantity
+from tracker.core.errors import BadInput
+from tracker.core.period import Period
+from tracker.core.quantity import NotComparable, Quantity, Reported
+from tracker.reconciliation.books import Parameters
+
+
+def case_quantity(row: Mapping[str, Any], parameters: Parameters) -> Quantity:
+    """Two forms: a report (``best``, ``low``, ``high``, ``at_least``, ``at_most``, ``grade``, ``unit``, ``exact``...), or a measurement:
+    ``value`` with relative (``rr``, ``rs``) or absolute (``sr``, ``ss``) random and systematic sd. ``q`` is an exact count.
+
+    Raises:
+        BadInput: neither form, or a unit that cannot be read as chips.
+    """
+    key = str(row.get("key", ""))
+    if "value" in row or "q" in row:
+        value = float(row["value"] if "value" in row else row["q"])
+        ss = float(row.get("ss", row.get("rs", 0) * value))
+        return Quantity(value, ss=ss, sr=float(row.get("sr", row.get("rr", 0) * value)), key=key)
+    figures = {name: float(row[name]) for name in ("low", "best", "high") if row.get(name) is not None}
+    bound = row.get("bound", "")
+    for name, kind, side in (("at_least", "floor", "low"), ("at_most", "ceiling", "high")):
+        if row.get(name) is not None:
+            figures, bound = {side: float(row[name])}, kind
+    exact = bool(row.get("exact", False))
+    read = quantity(
+        Reported(
+            unit=row.get("unit", "chips"), grade=row.get("grade", "A" if exact else "C"), bound=bound, exact=exact,
+            per_unit=row.get("chips_per_server", row.get("per_unit")), **figures,
+        ),
+        parameters, key,
+    )  # fmt: skip
+    if isinstance(read, NotComparable):
+        raise BadInput(f"{dict(row)} {read.reason}")
+    return read
+
+
+def case_date(value: Any) -> date:
+    """A YAML date or its text.
+
+    Raises:
+        BadInput: anything else.
+    """
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise BadInput(f"{value!r} is not a date like 2026-01-31") from None
+
+
+def case_period(first: Any, last: Any) -> Period:
+    """From ``first`` to ``last``, both included, as papers write it; 9999-12-31 and blanks are open ends."""
+    start = case_date(first) if first else None
+    end = case_date(last) if last else None
+    return Period.inclusive(start, None if end is None or end == date.max else end)

@@ -1,0 +1,276 @@
+"""Worked cases: what goes in, what must come out, and whether it does. The same functions answer as in a run.
+
+A document is a mapping with ``cases`` and optionally ``parameters``. A case has ``id``, ``title``, ``check`` (its kind), ``input``,
+``expect``, optionally ``tol`` (a relative tolerance of 1e-4 unless given), ``say`` and ``never_say``. Kinds are those below and those
+that the checks bring. An expected key that is not computed is passed over; a case of which nothing was computed does not pass.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date, datetime
+from typing import Any
+
+from tracker.core.errors import BadInput, TrackerError
+from tracker.reconciliation import significance
+from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.case_input import case_date, case_quantity
+from tracker.reconciliation.checks.dates import date_case
+from tracker.reconciliation.checks.power import power_case
+from tracker.reconciliation.checks.production import production_case
+from tracker.reconciliation.checks.running import running_case
+from tracker.reconciliation.registry import CaseFunction, checks
+
+REL_TOLERANCE = 1e-4
+ABS_TOLERANCE = 1e-9
+TEXT = "text"
+"""Key under which a kind hands back the explanation, for ``say`` and ``never_say``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One number (or word): where in ``expect``, what was expected, what came out."""
+
+    key: str
+    expected: Any
+    got: Any
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """``not_run``: the kind is not known. ``error``: why the input could not be used, else empty."""
+
+    id: str
+    title: str
+    check: str
+    passed: bool
+    not_run: bool = False
+    lines: tuple[Line, ...] = ()
+    error: str = ""
+
+
+def run(document: Any) -> list[CaseResult]:
+    """Compute every case of a parsed document, in its order.
+
+    Raises:
+        BadInput: the document, its parameters or the frame of a case is malformed; the message names case and key.
+    """
+    if not isinstance(document, Mapping) or not isinstance(document.get("cases"), list):
+        raise BadInput("The file needs a list under the key 'cases'.")
+    parameters = case_parameters(document.get("parameters"))
+    for number, case in enumerate(document["cases"], start=1):
+        _refuse_malformed(case, number)
+    kinds = case_kinds()
+    return [_result(case, kinds.get(case["check"]), parameters) for case in document["cases"]]
+
+
+def case_kinds() -> dict[str, CaseFunction]:
+    """All kinds of cases that can be computed, by name."""
+    return {**_OWN_KINDS, **{name: function for check in checks() for name, function in check.cases.items()}}
+
+
+def case_parameters(given: Any) -> Parameters:
+    """The default parameters with those of the document put in; names that are no parameter are passed over.
+
+    Raises:
+        BadInput: not a mapping, or a value of the wrong type.
+    """
+    if given is None:
+        return Parameters()
+    if not isinstance(given, Mapping):
+        raise BadInput("'parameters' must be a mapping of names to values.")
+    defaults = Parameters()
+    known = {field.name for field in fields(Parameters)} & set(given)
+    for name in sorted(known):
+        default, value = getattr(defaults, name), given[name]
+        fits = isinstance(value, Mapping) if isinstance(default, Mapping) else _is_number(value)
+        if not fits:
+            raise BadInput(f"parameters: {name} cannot be {value!r}; the default is {default!r}.")
+    return replace(defaults, **{name: given[name] for name in known})
+
+
+def _refuse_malformed(case: Any, number: int) -> None:
+    if not isinstance(case, Mapping):
+        raise BadInput(f"case {number} is not a mapping.")
+    name = case.get("id", f"number {number}")
+    for key, kind, words in (
+        ("id", (str, int), "a name"), ("check", (str,), "the kind of check"), ("input", (Mapping,), "a mapping"),
+        ("expect", (Mapping,), "a mapping"),
+    ):  # fmt: skip
+        if not isinstance(case.get(key), kind):
+            raise BadInput(f"case {name}: the key '{key}' must hold {words}.")
+    for key in ("say", "never_say"):
+        if not isinstance(case.get(key, []), list):
+            raise BadInput(f"case {name}: the key '{key}' must hold a list of words.")
+    tolerance = case.get("tol", {})
+    if not _is_number(tolerance) and not (
+        isinstance(tolerance, Mapping) and all(map(_is_number, tolerance.values()))
+    ):
+        raise BadInput(f"case {name}: the key 'tol' must hold a number, or 'rel' and 'abs'.")
+
+
+def _result(case: Mapping[str, Any], function: CaseFunction | None, parameters: Parameters) -> CaseResult:
+    name, title, kind = str(case["id"]), str(case.get("title", "")), case["check"]
+    if function is None:
+        return CaseResult(name, title, kind, passed=False, not_run=True)
+    try:
+        got = dict(function(case["input"], parameters, case))
+    except KeyError as error:
+        return CaseResult(
+            name, title, kind, passed=False, error=f"case {name}: the input lacks the key {error}."
+        )
+    except (TrackerError, TypeError, ValueError, AttributeError, IndexError) as error:
+        return CaseResult(
+            name, title, kind, passed=False, error=f"case {name}: the input cannot be used: {error}"
+        )
+    text = got.pop(TEXT, None)
+    lines = (*_compared(case["expect"], got, _tolerance(case.get("tol"))), *_words(case, text))
+    return CaseResult(name, title, kind, passed=bool(lines) and all(line.ok for line in lines), lines=lines)
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def _tolerance(given: Any) -> tuple[float, float]:
+    if given is None:
+        return REL_TOLERANCE, ABS_TOLERANCE
+    if _is_number(given):
+        return float(given), ABS_TOLERANCE
+    return float(given.get("rel", REL_TOLERANCE)), float(given.get("abs", ABS_TOLERANCE))
+
+
+def _compared(
+    expected: Mapping[Any, Any], got: Mapping[Any, Any], tolerance: tuple[float, float]
+) -> list[Line]:
+    """The lines of a record of named numbers: what was not computed is passed over."""
+    found = {str(key): value for key, value in got.items()}
+    return [
+        line
+        for key, value in expected.items()
+        if str(key) in found
+        for line in _lines(str(key), value, found[str(key)], tolerance)
+    ]
+
+
+def _lines(key: str, expected: Any, got: Any, tolerance: tuple[float, float]) -> list[Line]:
+    if isinstance(expected, Mapping) and isinstance(got, Mapping):
+        found = {str(name): value for name, value in got.items()}
+        return [
+            line
+            for name, value in expected.items()
+            for line in (
+                _lines(f"{key}.{name}", value, found[str(name)], tolerance)
+                if str(name) in found
+                else [Line(f"{key}.{name}", value, None, False)]
+            )
+        ]
+    if isinstance(expected, list) and isinstance(got, Sequence) and not isinstance(got, str):
+        if len(expected) != len(got) or not expected:
+            return [Line(key, expected, list(got), len(expected) == len(got))]
+        pairs = enumerate(zip(expected, got, strict=True))
+        return [line for index, (e, g) in pairs for line in _item(f"{key}[{index}]", e, g, tolerance)]
+    return [Line(key, expected, _plain(got), _is_equal(expected, got, tolerance))]
+
+
+def _item(key: str, expected: Any, got: Any, tolerance: tuple[float, float]) -> list[Line]:
+    """An element of a list: records are compared like the case itself, and must have something in common."""
+    if isinstance(expected, Mapping) and isinstance(got, Mapping):
+        lines = [replace(line, key=f"{key}.{line.key}") for line in _compared(expected, got, tolerance)]
+        return lines or [Line(key, expected, dict(got), not expected)]
+    return _lines(key, expected, got, tolerance)
+
+
+def _is_equal(expected: Any, got: Any, tolerance: tuple[float, float]) -> bool:
+    if _is_number(expected) and _is_number(got):
+        if math.isinf(expected) or math.isinf(got):
+            return float(expected) == float(got)
+        return abs(expected - got) <= max(tolerance[1], tolerance[0] * abs(expected))
+    return bool(_plain(expected) == _plain(got)) and isinstance(expected, bool) == isinstance(got, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, (date, datetime)) else value
+
+
+def _words(case: Mapping[str, Any], text: str | None) -> list[Line]:
+    """``say`` and ``never_say`` against the explanation, without regard to case."""
+    said = (text or "").casefold()
+    lines = [Line("say", str(w), "said" if str(w).casefold() in said else "not said", str(w).casefold() in said)
+             for w in case.get("say", ())]  # fmt: skip
+    if text is None:
+        return lines
+    for word in case.get("never_say", ()):
+        there = str(word).casefold() in said
+        lines.append(Line("never_say", str(word), "said" if there else "not said", not there))
+    return lines
+
+
+# --- kinds that belong to no one check -------------------------------------------------------------------------------
+
+
+def _claim_distribution(
+    given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]
+) -> dict[str, Any]:
+    rows = []
+    for claim in given["claims"]:
+        read = case_quantity(claim, parameters)
+        row = {"mu": read.mu, "sb": read.sb, "ss": read.ss, "sr": read.sr, "s": read.s}
+        rows.append(row | ({"bound": read.bound} if read.bound else {}))
+    return {"claims": rows}
+
+
+def _physical(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    tests = {
+        "power": power_case,
+        "production": lambda row: production_case(row, parameters),
+        "date": date_case,
+        "running": running_case,
+    }
+    for row in given["tests"]:
+        if row["test"] not in tests:
+            raise BadInput(f"the test {row['test']!r} is not one of {', '.join(tests)}")
+    return {"results": [tests[row["test"]](row) for row in given["tests"]]}
+
+
+def _false_alarms(
+    given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]
+) -> dict[str, Any]:
+    q = float(given.get("q", parameters.false_discovery_rate))
+    values = [float(value) for value in given["p"]]
+    found = significance.benjamini_hochberg(values, q)
+    return {
+        "rejected": found.rejected, "threshold": found.threshold, "adjusted": list(found.adjusted),
+        "bonferroni": sum(1 for value in values if value <= q / len(values)),
+        "naive": sum(1 for value in values if value < q),
+    }  # fmt: skip
+
+
+def _as_known_at(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions alive on each day: recorded by then, and not yet superseded (the day of superseding is the successor's)."""
+    out = {}
+    for day in given["known_at"]:
+        alive = [
+            row
+            for row in given["versions"]
+            if case_date(row["recorded"]) <= case_date(day)
+            and not (row.get("superseded") and case_date(row["superseded"]) <= case_date(day))
+        ]
+        alive.sort(key=lambda row: (str(row["id"]), row["v"]))
+        rows = [f"{row['id']}.{row['v']}" for row in alive]
+        out[case_date(day).isoformat()] = {"rows": rows, "total": math.fsum(float(row["q"]) for row in alive)}
+    return {"out": out}
+
+
+_OWN_KINDS: dict[str, CaseFunction] = {
+    "claim_distribution": _claim_distribution,
+    "physical": _physical,
+    "false_alarms": _false_alarms,
+    "as_known_at": _as_known_at,
+}

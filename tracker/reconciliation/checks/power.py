@@ -1,0 +1,256 @@
+"""Power: could the site feed the chips that are said to run there?
+
+``floor = sum n x TDP`` (chips alone, no overhead, PUE 1) above the site's power is *impossible*;
+``typical = sum n x TDP x overhead x PUE`` above it is *implausible* (overhead: watts of a server per chip / TDP; PUE: power of the
+site / power of its servers). ``max_chips_floor`` is how many chips the power could feed at most.
+
+How to read it. Installed and operational claims are held against the highest power that any source gives for what is installed,
+planned claims against the highest that is planned or permitted. A name that covers several chips counts with their lowest TDP; if one is not
+known nothing is computed. Claims of different chips for one and the same day are added when they share no chip; else the largest single
+claim counts. *Impossible* must hold with the claim lowered by 1.96 of its standard errors, else the finding is *implausible*, which
+is a judgement aid and never above medium.
+
+What it does not say. Which of the two is wrong: power figures often cover a part of a site, or are older than the chips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracker.claims.combine import quantity
+from tracker.core.quantity import Quantity, weakest
+from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.books import (
+    Books,
+    ChipRow,
+    ClaimRow,
+    Evidence,
+    Finding,
+    Parameters,
+    PowerRow,
+    RecordRef,
+    SiteRow,
+)
+from tracker.reconciliation.position import claim_label
+from tracker.reconciliation.result import finding
+
+CODE = "POWER"
+TITLE = "Power of the site"
+FAMILY = None
+PARTITION = "site"
+
+FORMULA = "floor = n x TDP; typical = n x TDP x overhead x PUE; both against site power"
+MEGA = 1e6
+
+BASES = {
+    "installed": ("installed", "operational"),
+    "planned": ("announced", "planned", "ordered", "contracted"),
+}
+"""What is said to run, and what is planned: statuses that are held against power of the same standing."""
+POWER_BASES = {"installed": ("installed",), "planned": ("planned", "permitted")}
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """``n`` chips of ``tdp_w`` watts each; ``overhead``: watts of a server per chip / TDP."""
+
+    n: float
+    tdp_w: float
+    overhead: float
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Megawatts the chips need at least and usually, and the chips that the site could feed at the very most."""
+
+    floor_mw: float
+    typical_mw: float
+    verdict: str
+    max_chips_floor: int
+
+
+def feed(loads: Sequence[Load], site_mw: float, pue: float, n_low: float | None = None) -> Feed:
+    """Hold loads against a site's power. ``n_low``: chips in all that are claimed at the very least (default: as claimed)."""
+    floor = math.fsum(load.n * load.tdp_w for load in loads) / MEGA
+    typical = math.fsum(load.n * load.tdp_w * load.overhead for load in loads) * pue / MEGA
+    n = math.fsum(load.n for load in loads)
+    sure = floor if n_low is None or not n else floor * max(0.0, n_low) / n
+    verdict = "impossible" if sure > site_mw else "implausible" if typical > site_mw else "possible"
+    mean_tdp = floor * MEGA / n if n else math.inf
+    return Feed(floor, typical, verdict, int(site_mw * MEGA / mean_tdp))
+
+
+# --- the check -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    claim: ClaimRow
+    amount: Quantity
+    lowest: ChipRow
+    tdp_w: float
+
+
+def find(books: Books, parameters: Parameters) -> list[Finding]:
+    """One result per site and standing with a power and a claim that can be held against it; sorted by site id."""
+    found = []
+    for _, site in sorted(books.sites.items()):
+        for basis in BASES:
+            powers = [row for row in site.powers if row.basis in POWER_BASES[basis]]
+            parts = _parts(site, basis, books, parameters)
+            if powers and parts:
+                highest = max(powers, key=lambda row: (row.megawatts, -row.ref.id))
+                found.append(_judged(site, basis, highest, _heaviest(parts), parameters))
+    return found
+
+
+def _parts(site: SiteRow, basis: str, books: Books, parameters: Parameters) -> list[_Part]:
+    found = []
+    for claim in sorted(books.claims, key=lambda row: row.slug):
+        if claim.site_id != site.ref.id or claim.status not in BASES[basis] or claim.scope is None:
+            continue
+        amount = quantity(claim.reported, parameters, claim.key)
+        members = scopes.member_rows(claim.scope, books.chips)
+        if not isinstance(amount, Quantity) or amount.bound == "upper" or not members:
+            continue
+        watts = [(member.tdp_w, member.ref.id, member) for member in members if member.tdp_w is not None]
+        if len(watts) == len(members):
+            lowest = min(watts, key=lambda row: row[:2])
+            found.append(_Part(claim, amount, lowest[2], float(lowest[0])))
+    return found
+
+
+def _heaviest(parts: Sequence[_Part]) -> list[_Part]:
+    """The heaviest load that the claims support without counting a chip twice."""
+    days: dict[str, dict[str, _Part]] = defaultdict(dict)
+    for part in parts:
+        scope = scopes.key(part.claim.scope)
+        other = days[str(part.claim.period)].get(scope)
+        if other is None or (part.amount.mu, part.claim.slug) < (other.amount.mu, other.claim.slug):
+            days[str(part.claim.period)][scope] = part  # of several reports of one thing, the least
+    candidates = [[part] for part in parts]
+    for day in sorted(days):
+        group = [days[day][scope] for scope in sorted(days[day])]
+        members = [
+            member for part in group for member in (part.claim.scope.members if part.claim.scope else ())
+        ]
+        if len(group) > 1 and len(members) == len(set(members)):
+            candidates.append(group)
+    return max(
+        candidates, key=lambda group: (_watts(group), -len(group), [part.claim.slug for part in group])
+    )
+
+
+def _watts(group: Sequence[_Part]) -> float:
+    return math.fsum(part.amount.mu * part.tdp_w for part in group)
+
+
+def _judged(
+    site: SiteRow, basis: str, power: PowerRow, group: Sequence[_Part], parameters: Parameters
+) -> Finding:
+    loads = [Load(part.amount.mu, part.tdp_w, parameters.server_overhead) for part in group]
+    n = math.fsum(load.n for load in loads)
+    sigma = math.sqrt(math.fsum(part.amount.variance for part in group))
+    found = feed(loads, power.megawatts, parameters.pue, n - significance.Z_TWO_SIDED * sigma)
+    per_chip = (
+        (found.floor_mw if found.verdict == "impossible" else found.typical_mw) * MEGA / n if n else math.inf
+    )
+    fed = power.megawatts * MEGA / per_chip
+    gap = n - fed
+    scale = [scopes.h100e(part.amount.mu, part.claim.scope) for part in group]
+    known = [pair[0] for pair in scale if pair]
+    h100e = gap / n * math.fsum(known) if n and len(known) == len(group) else None
+    sq = significance.in_sq(h100e, parameters)
+    weak = weakest([*(part.amount.grade for part in group), power.source.grade])
+    is_finding = found.verdict != "possible"
+    cap = "critical" if found.verdict == "impossible" else "medium"
+    evidence = _evidence(power, group)
+    return finding(
+        check=CODE, area=f"site:{site.slug}", scope="+".join(sorted({scopes.key(part.claim.scope) for part in group})),
+        period=str(group[0].claim.period), counterpart=f"{basis} power", verdict=found.verdict,
+        headline=f"{site.name}: {explain.chips(n)} need at least {explain.number(found.floor_mw)} MW, "
+        f"site has {explain.number(power.megawatts)} MW ({found.verdict})",
+        expected=fed, reported=n, gap=gap, sigma=sigma, is_finding=is_finding, gap_h100e=h100e, sq=sq,
+        severity=significance.severity(sq, weak, cap=cap) if is_finding else "info",
+        strength="certain" if found.verdict == "impossible" else "", weakest_grade=weak, formula=FORMULA,
+        sections=explain.sections(_story(site, power, group, found, gap, h100e, sq, parameters)), evidence=evidence,
+        numbers={
+            "floor_mw": found.floor_mw, "typical_mw": found.typical_mw, "site_mw": power.megawatts,
+            "max_chips_floor": found.max_chips_floor, "overhead": parameters.server_overhead, "pue": parameters.pue,
+        },
+    )  # fmt: skip
+
+
+def _power_label(power: PowerRow) -> str:
+    when = f" as of {power.as_of.isoformat()}" if power.as_of else ""
+    return f"{explain.number(power.megawatts)} MW {power.basis}{when}; {explain.cited(power.source)}"
+
+
+def _evidence(power: PowerRow, group: Sequence[_Part]) -> tuple[Evidence, ...]:
+    chips: dict[RecordRef, ChipRow] = {part.lowest.spec or part.lowest.ref: part.lowest for part in group}
+    return (
+        Evidence(power.ref, "power", _power_label(power)),
+        *(
+            Evidence(part.claim.ref, "claim", claim_label(part.claim, part.amount), part.amount.mu)
+            for part in group
+        ),
+        *(
+            Evidence(ref, "specification", f"{row.name}: TDP {explain.number(row.tdp_w)} W")
+            for ref, row in chips.items()
+        ),
+    )
+
+
+def _story(
+    site: SiteRow,
+    power: PowerRow,
+    group: Sequence[_Part],
+    found: Feed,
+    gap: float,
+    h100e: float | None,
+    sq: float | None,
+    parameters: Parameters,
+) -> explain.Story:
+    pair = None if h100e is None else (h100e, h100e)
+    older = power.as_of and (last := group[0].claim.period.last) and power.as_of < last
+    beyond = {
+        "impossible": f"The chips alone need more than the site has: {explain.magnitude(gap, pair, sq)} too many.",
+        "implausible": f"Usual servers and cooling for them need more than the site has, by {explain.magnitude(gap, pair, sq)}.",
+        "possible": "None: the site can feed them.",
+    }
+    judgement = "This is a judgement aid: overhead and PUE differ from site to site, and the chips alone could be fed."
+    return explain.Story(
+        compared=f"The power that the chips claimed for {site.name} need, with the highest power that a source gives for it.",
+        sides=(
+            *(f"Claim: {claim_label(part.claim, part.amount)}; {part.lowest.name} needs {explain.number(part.tdp_w)} W." for part in group),
+            f"Site: {_power_label(power)}.",
+            f"Needed: at least {explain.number(found.floor_mw)} MW, usually {explain.number(found.typical_mw)} MW; "
+            f"the site could feed at most {explain.number(found.max_chips_floor)} of these chips.",
+        ),
+        difference=beyond[found.verdict],
+        surprise={"impossible": explain.CERTAIN, "implausible": judgement, "possible": "Nothing surprising."}[found.verdict],
+        open=(explain.POWER_LOW, *((explain.DATES,) if older else ()), explain.STATUS) if found.verdict != "possible" else (),
+        settle=f"A utility contract or permit that gives the power of the whole of {site.name} for the day of the claim.",
+        assumptions=(
+            f"server overhead {parameters.server_overhead:g}, PUE {parameters.pue:g} for the usual need; neither for the least",
+            *(("a name that covers several chips counts with the lowest TDP among them",) if any(
+                len(part.claim.scope.members) > 1 for part in group if part.claim.scope) else ()),
+            *(text for part in group for text in part.amount.assumptions),
+        ),
+    )  # fmt: skip
+
+
+def power_case(row: Mapping[str, Any]) -> dict[str, Any]:
+    """One test of a worked case: ``chips`` (n, tdp_w, overhead) against ``site_mw`` at ``pue``."""
+    loads = [
+        Load(float(one["n"]), float(one["tdp_w"]), float(one.get("overhead", 1))) for one in row["chips"]
+    ]
+    found = feed(loads, float(row["site_mw"]), float(row.get("pue", 1)))
+    return {
+        "floor_mw": found.floor_mw, "typical_mw": found.typical_mw, "verdict": found.verdict,
+        "max_chips_floor": found.max_chips_floor,
+    }  # fmt: skip

@@ -1,0 +1,186 @@
+"""A finding in plain words: eight parts in a fixed order, every number with its unit, nothing said beyond the records.
+
+The parts are those of docs/method.md, section 7. Checks hand over what they know as a :class:`Story`; the words that recur are
+made here once, so that no check invents a wording of its own.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tracker.core.quantity import Quantity
+from tracker.reconciliation.books import Section, SourceRow
+from tracker.reconciliation.significance import SURPRISE_HEADING
+
+HEADINGS = (
+    "What was compared",
+    "What each side says",
+    "The difference",
+    SURPRISE_HEADING,
+    "Ordinary explanations still open",
+    "What would settle it",
+    "Assumptions",
+    "Which run",
+)
+FORBIDDEN = ("smuggl", "divert", "stolen", "illegal", "missing")
+HEADLINE_LIMIT = 140
+
+TIMING = "timing: the two sides may be read on different days"
+IN_TRANSIT = "in transit: chips may have been under way on the day"
+UNRECORDED = "unrecorded receipts: movements that nobody has entered here"
+ROUNDING = "rounding: a round figure is not a count"
+FAMILY = "family mixing: the name covers several models, and the two sides may mean different ones"
+STATUS = "status confusion: ordered, delivered and installed chips are easily taken for one another"
+ECHO = "echo: reports that only repeat one another look like agreement"
+POWER_LOW = (
+    "site power understated: the site may have grown since the figure, or the figure covers a part of it"
+)
+OWNERSHIP = "ownership data old: who stands behind a party may have changed"
+DATES = "dates: the figures are for different days or periods"
+SCOPES = "scope: the figures count different models"
+UNITS = "unit: the figures count different things"
+LICENCE_UNSEEN = "licences are seldom published: one may exist that is not recorded here"
+CERTAIN = "This is arithmetic: no error of measurement, within what the sources state, explains it."
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What a check knows of one result, in the order of the text. Sentences end with a full stop; ``open`` are phrases."""
+
+    compared: str
+    sides: tuple[str, ...]
+    difference: str
+    surprise: str
+    open: tuple[str, ...]
+    settle: str
+    assumptions: tuple[str, ...] = ()
+
+
+def sections(story: Story) -> tuple[Section, ...]:
+    """The first seven parts; the run adds the eighth (:func:`record_section`). A part with nothing to say says so, so that
+    the order never shifts."""
+    bodies = (
+        story.compared,
+        "\n".join(story.sides) or "No figure.",
+        story.difference,
+        story.surprise,
+        "\n".join(f"- {phrase}" for phrase in dict.fromkeys(story.open)) or "None of the usual ones applies.",
+        story.settle,
+        "\n".join(f"- {text}" for text in dict.fromkeys(story.assumptions)) or "None.",
+    )
+    return tuple(Section(heading, body) for heading, body in zip(HEADINGS, bodies, strict=False))
+
+
+def record_section(run: str, as_known_at: datetime, code_version: str) -> Section:
+    """The last part: which run, with the records as known when, and which code; enough to make the finding again."""
+    body = f"Run {run}, with the records as known at {as_known_at.isoformat()}, by code {code_version}."
+    return Section(HEADINGS[-1], body)
+
+
+def full_text(parts: Sequence[Section]) -> str:
+    """The parts as one plain text."""
+    return "\n\n".join(f"{number}. {part.heading}\n{part.body}" for number, part in enumerate(parts, start=1))
+
+
+def forbidden_words(words: str) -> list[str]:
+    """Words of blame in ``words`` that no text made here may use."""
+    return [word for word in FORBIDDEN if re.search(word, words, re.IGNORECASE)]
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def number(value: float | None) -> str:
+    """Thousands separators; whole numbers from 100 on, three significant digits below.
+
+    >>> number(112700.4), number(0.0716), number(-1200), number(None)
+    ('112,700', '0.0716', '-1,200', 'not known')
+    """
+    if value is None:
+        return "not known"
+    if math.isinf(value):
+        return "infinite"
+    if abs(value) >= 100 or value == round(value):
+        return f"{round(value):,}"
+    return f"{value:.3g}"
+
+
+def chips(value: float, unit: str = "chips") -> str:
+    return f"{number(value)} {unit[:-1] if value == 1 and unit.endswith('s') else unit}"
+
+
+def share(value: float) -> str:
+    return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.1f} %"
+
+
+def figure(quantity: Quantity) -> str:
+    """A quantity as a phrase, with its standard error."""
+    words = {"lower": "at least ", "upper": "at most "}.get(quantity.bound, "")
+    error = f" (standard error {number(quantity.s)})" if quantity.s else " (counted exactly)"
+    return f"{words}{chips(quantity.mu)}{error}"
+
+
+def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -> str:
+    """The difference in chips, H100-equivalents and significant quantities; ``h100e`` are the low and high reading."""
+    if h100e is None or sq is None:
+        return f"{chips(abs(gap))}; in H100-equivalents it cannot be told, because the performance of the chips is not recorded"
+    low, high = sorted((abs(h100e[0]), abs(h100e[1])))
+    h100e_words = number(low) if math.isclose(low, high) else f"{number(low)} to {number(high)}"
+    return (
+        f"{chips(abs(gap))}, or {h100e_words} H100-equivalents, or {number(abs(sq))} significant quantities"
+    )
+
+
+def surprise(p: float, z: float) -> str:
+    """How often chance alone would do it, in words."""
+    if math.isinf(z):
+        return CERTAIN
+    if p >= 0.5:
+        return (
+            "Reports that are all right within their stated errors differ by this much more often than not."
+        )
+    times = "less than once in a million" if p < 1e-6 else f"about once in {number(1 / p)}"
+    return (
+        f"If every report were right within its stated error, a gap this large would occur {times} such comparisons "
+        f"(z = {z:.3g})."
+    )
+
+
+def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool) -> str:
+    """What a test that found nothing could have seen."""
+    size = f" ({number(mdg_sq)} significant quantities)" if mdg_sq is not None else ""
+    seen = f"The smallest gap that this comparison could have seen is {chips(mdg)}{size}."
+    if inconclusive:
+        return f"{seen} That is more than one significant quantity, so the result is inconclusive, not clean."
+    return seen
+
+
+# --- people, places, papers ------------------------------------------------------------------------------------------
+
+
+def cited(source: SourceRow, grade: str = "") -> str:
+    """Who said it and when, with the grade of the figure."""
+    when = source.published_on.isoformat() if source.published_on else "date not known"
+    return f"{source.publisher or source.slug}, {when}, grade {grade or source.grade}"
+
+
+def headline(words: str) -> str:
+    """One line of at most 140 characters, cut at a word if it must be."""
+    line = " ".join(words.split())
+    if len(line) <= HEADLINE_LIMIT:
+        return line
+    return line[: HEADLINE_LIMIT - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
+
+
+def listed(names: Iterable[str], *, limit: int = 6) -> str:
+    """Names as a phrase: ``a, b and c``; beyond ``limit`` the rest are counted."""
+    unique = list(dict.fromkeys(names))
+    if len(unique) > limit:
+        unique = [*unique[: limit - 1], f"{len(unique) - limit + 1} more"]
+    return (
+        unique[0] if len(unique) == 1 else f"{', '.join(unique[:-1])} and {unique[-1]}" if unique else "none"
+    )

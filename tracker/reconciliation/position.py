@@ -1,0 +1,350 @@
+"""What the ledger holds of one area and scope, read twice: as much as it may hold, and as much as it surely holds.
+
+A claim above the book is held against the first reading, a claim below it against the second, so that every doubt (a vague day,
+a family name, a consignee who may have passed goods on) counts for the claim. Only movements reported, in transit or received
+enter a book; what was seized leaves the book of whoever sent it; returned and cancelled lines are no movements.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+from tracker.claims.combine import quantity
+from tracker.core.quantity import NotComparable, Quantity, Total, total
+from tracker.reconciliation import scopes
+from tracker.reconciliation.books import Books, ClaimRow, LicenceRow, MovementRow, Parameters, Scope
+from tracker.reconciliation.explain import cited, figure
+
+COUNTED = ("reported", "in transit", "received")
+GONE = (*COUNTED, "seized")
+RECEIVER_IS_SUBJECT = ("purchase", "installed", "inventory", "planned", "order", "licence")
+SELLER_IS_SUBJECT = ("sale", "shipment")
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A balance area: a site with its parts, an organization, or a country (by place, not by headquarters)."""
+
+    kind: str  # site | org | country
+    id: int | str
+    slug: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}:{self.slug}"
+
+
+def area_of(claim: ClaimRow, books: Books) -> Area | None:
+    """Where a claim's chips are said to be: its site, else whoever received them, else the destination country.
+
+    Groups of unnamed buyers are no place; their claims are about the country. None: the claim names no place at all.
+    """
+    if claim.site_id is not None and (site := books.sites.get(claim.site_id)):
+        return Area("site", claim.site_id, site.slug, site.name)
+    holder = books.organizations.get(_receiver_id(claim, books) or 0)
+    if holder and not holder.is_aggregate:
+        return Area("org", holder.ref.id, holder.slug, holder.name)
+    country = claim.destination_country
+    return Area("country", country, country, country) if country else None
+
+
+def seller_of(claim: ClaimRow, books: Books) -> int | None:
+    """The organization that the claim says sent the chips, if it is one organization."""
+    if claim.kind not in SELLER_IS_SUBJECT:
+        return None
+    seller = claim.counterparty_id if _receiver_id(claim, books) == claim.subject_id else claim.subject_id
+    row = books.organizations.get(seller or 0)
+    return seller if row and not row.is_aggregate else None
+
+
+def _receiver_id(claim: ClaimRow, books: Books) -> int | None:
+    """The subject of a purchase or holding; the counterparty of a sale. A shipment's vendor is never its receiver."""
+    if claim.kind not in SELLER_IS_SUBJECT:
+        return claim.subject_id
+    counterparty = books.organizations.get(claim.counterparty_id or 0)
+    vendors = scopes.vendors(claim.scope, books.chips) if claim.scope else frozenset()
+    if claim.kind == "shipment" and counterparty and counterparty.slug in vendors:
+        return claim.subject_id
+    return claim.counterparty_id
+
+
+# --- days ------------------------------------------------------------------------------------------------------------
+
+DayRange = tuple[date | None, date | None]
+"""First and last possible day; None: not known."""
+
+
+def dispatch_days(movement: MovementRow) -> DayRange:
+    return (movement.shipped.start, movement.shipped.last) if movement.shipped else (None, None)
+
+
+def receipt_days(movement: MovementRow, parameters: Parameters) -> DayRange:
+    """Days on which the goods may have come in. A presumed day is no report: from the day of shipping to twice the lead time;
+    what is in transit may arrive on any later day."""
+    first, last = dispatch_days(movement)
+    if movement.received and not movement.received_presumed:
+        return movement.received.start, movement.received.last
+    if movement.status == "in transit" or last is None:
+        return first, None
+    return first, last + timedelta(days=2 * parameters.lead_time_days)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days a claim speaks of. A stock as of a vague date meets the book of every day in it; a flow those days only."""
+
+    first: date
+    last: date
+    is_flow: bool
+
+    def may_hold(self, days: DayRange) -> bool:
+        if days[0] and days[0] > self.last:
+            return False
+        return not (self.is_flow and days[1] and days[1] < self.first)
+
+    def surely_holds(self, days: DayRange) -> bool:
+        if not self.is_flow:
+            return days[1] is not None and days[1] <= self.first
+        return days[0] is not None and days[1] is not None and self.first <= days[0] and days[1] <= self.last
+
+
+def window_of(claim: ClaimRow) -> Window | None:
+    """The days of a claim; None if it names none (an open flow has no days that could be compared)."""
+    first, last = claim.period.start, claim.period.last
+    if last is None or (claim.is_flow and first is None):
+        return None
+    return Window(first or last, last, claim.is_flow)
+
+
+# --- books -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A movement in a book: ``sign`` +1 came in, -1 went out; ``sure``: within area, scope and days without doubt."""
+
+    movement: MovementRow
+    quantity: Quantity
+    sign: int
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Position:
+    """The lines of one area, scope and window, sorted by movement id."""
+
+    lines: tuple[Line, ...]
+    not_countable: tuple[MovementRow, ...]
+
+    @cached_property
+    def larger_lines(self) -> tuple[Line, ...]:
+        """All that may have come in, less only what surely went out."""
+        return tuple(
+            line for line in self.lines if line.sign > 0 or (line.sure and line.quantity.bound != "upper")
+        )
+
+    @cached_property
+    def sure_lines(self) -> tuple[Line, ...]:
+        """Only what surely came in, less all that may have gone out."""
+        return tuple(
+            line for line in self.lines if line.sign < 0 or (line.sure and line.quantity.bound != "upper")
+        )
+
+    @cached_property
+    def larger(self) -> Total:
+        return _book(self.larger_lines)
+
+    @cached_property
+    def sure(self) -> Total:
+        return _book(self.sure_lines)
+
+    @property
+    def at_least(self) -> bool:
+        """Whether more may have come in than the larger book says: something did so "at least", or cannot be counted."""
+        return bool(self.not_countable) or any(
+            line.sign > 0 and line.quantity.bound == "lower" for line in self.lines
+        )
+
+    @property
+    def at_least_went_out(self) -> bool:
+        """Whether more may have gone out than the sure book says."""
+        return any(line.sign < 0 and line.quantity.bound == "lower" for line in self.lines)
+
+    @property
+    def differs(self) -> bool:
+        return self.larger.mu != self.sure.mu
+
+
+def _book(lines: Iterable[Line]) -> Total:
+    """A book below 0 is one whose receipts nobody recorded: it explains nothing, and is 0 (RUNNING says so)."""
+    found = total([(line.sign, line.quantity) for line in lines])
+    return found if found.mu >= 0 else Total(0.0, found.variance, found.shares)
+
+
+def house(movement: MovementRow) -> str:
+    """Bias key of a movement's own figure: whoever published it."""
+    return movement.source.publisher or movement.source.slug
+
+
+class Shelf:
+    """The movements of the books by the places they touch, so that a claim looks only at those near it."""
+
+    def __init__(self, books: Books, parameters: Parameters) -> None:
+        self.books, self.parameters = books, parameters
+        self._near: dict[tuple[str, int | str], list[MovementRow]] = defaultdict(list)
+        for movement in sorted(books.movements, key=lambda row: row.ref.id):
+            if movement.status in GONE:
+                for place in self._places(movement):
+                    self._near[place].append(movement)
+        self._quantities: dict[int, Quantity | NotComparable] = {}
+
+    def _places(self, m: MovementRow) -> set[tuple[str, int | str]]:
+        places: set[tuple[str, int | str]] = {
+            ("org", org) for org in (m.shipper_id, m.consignee_id, m.end_user_id) if org is not None
+        }
+        for site_id in (m.origin_site_id, m.destination_site_id):
+            if site_id is not None:
+                places.add(("site", site_id))
+                if (site := self.books.sites.get(site_id)) and site.operator_id is not None:
+                    places.add(("org", site.operator_id))
+        return places | {("country", place) for place in (self.origin(m), self.destination(m)) if place}
+
+    def origin(self, m: MovementRow) -> str:
+        site = self.books.sites.get(m.origin_site_id or 0)
+        return m.origin_country or (site.country if site else "")
+
+    def destination(self, m: MovementRow) -> str:
+        site = self.books.sites.get(m.destination_site_id or 0)
+        return m.destination_country or (site.country if site else "")
+
+    def quantity(self, movement: MovementRow) -> Quantity | NotComparable:
+        if movement.ref.id not in self._quantities:
+            read = quantity(movement.reported, self.parameters, house(movement))
+            self._quantities[movement.ref.id] = read
+        return self._quantities[movement.ref.id]
+
+    def near(self, area: Area) -> list[MovementRow]:
+        """Movements that touch the area, each once, by id."""
+        keys: list[tuple[str, int | str]] = [(area.kind, area.id)]
+        if area.kind == "site" and (site := self.books.sites.get(int(area.id))):
+            keys += [("site", part) for part in sorted(site.parts)]
+            keys += [("org", site.operator_id)] if site.operator_id is not None else []
+        rows = {row.ref.id: row for key in keys for row in self._near.get(key, [])}
+        return [rows[pk] for pk in sorted(rows)]
+
+    # --- in and out: None no, False possibly, True surely -----------------------------------------------------------
+
+    def came_in(self, m: MovementRow, area: Area) -> bool | None:
+        if area.kind == "country":
+            return True if self.destination(m) == area.id != self.origin(m) else None
+        if area.kind == "site":
+            return self._into_site(m, int(area.id))
+        if m.shipper_id == area.id:
+            return None
+        if m.end_user_id == area.id or (m.consignee_id == area.id and m.end_user_id is None):
+            return True
+        site = self.books.sites.get(m.destination_site_id or 0)
+        return False if m.consignee_id == area.id or (site and site.operator_id == area.id) else None
+
+    def _into_site(self, m: MovementRow, site_id: int) -> bool | None:
+        site = self.books.sites[site_id]
+        inside = {site_id, *site.parts}
+        if m.destination_site_id in inside:
+            return None if m.origin_site_id in inside else True
+        at_operator = site.operator_id is not None and site.operator_id in (m.consignee_id, m.end_user_id)
+        here = self.destination(m) in ("", site.country)
+        return False if m.destination_site_id is None and at_operator and here else None
+
+    def went_out(self, m: MovementRow, area: Area) -> bool | None:
+        if area.kind == "country":
+            return True if self.origin(m) == area.id != self.destination(m) else None
+        if area.kind == "site":
+            site = self.books.sites[int(area.id)]
+            inside = {site.ref.id, *site.parts}
+            if m.origin_site_id in inside:
+                return None if m.destination_site_id in inside else True
+            return (
+                False if m.origin_site_id is None and m.shipper_id == site.operator_id is not None else None
+            )
+        own = area.id in (m.consignee_id, m.end_user_id)
+        return True if m.shipper_id == area.id and not own else None
+
+    # --- a claim's position -------------------------------------------------------------------------------------------
+
+    def position(
+        self, area: Area, scope: Scope, window: Window, *, shipped: bool, seller: int | None = None
+    ) -> Position:
+        """The book that a claim meets. ``shipped``: the claim is about leaving, so either day of a movement may count.
+
+        A flow meets receipts only; a stock meets receipts less dispatches. With ``seller``, what others sent is only possible.
+        """
+        lines, not_countable = [], []
+        for movement in self.near(area):
+            line = self._line(movement, area, scope, window, shipped, seller)
+            if isinstance(line, Line):
+                lines.append(line)
+            elif line:
+                not_countable.append(movement)
+        return Position(tuple(lines), tuple(not_countable))
+
+    def _line(
+        self, m: MovementRow, area: Area, scope: Scope, window: Window, shipped: bool, seller: int | None
+    ) -> Line | NotComparable | None:
+        if not scopes.may_overlap(m.scope, scope, self.books.chips):
+            return None
+        came = self.came_in(m, area) if m.status in COUNTED else None
+        left = None if window.is_flow or came is not None else self.went_out(m, area)
+        if came is None and left is None:
+            return None
+        days = [dispatch_days(m)] if came is None else [receipt_days(m, self.parameters)]
+        days += [dispatch_days(m)] if shipped and came is not None else []
+        if not any(window.may_hold(one) for one in days):
+            return None
+        amount = self.quantity(m)
+        if isinstance(amount, NotComparable):
+            return amount if came is not None else None
+        sure = bool(came if came is not None else left) and scopes.is_within(m.scope, scope)
+        sure = sure and all(window.surely_holds(one) for one in days) and seller in (None, m.shipper_id)
+        return Line(m, amount, 1 if came is not None else -1, sure)
+
+
+# --- licences --------------------------------------------------------------------------------------------------------
+
+
+def licences_for(area: Area, scope: Scope, window: Window, books: Books) -> list[LicenceRow]:
+    """Licence items that may cover chips of the scope going to the area by the last day of the window, by id."""
+    site = books.sites.get(int(area.id)) if area.kind == "site" else None
+    party = area.id if area.kind == "org" else site.operator_id if site else None
+    holder = books.organizations.get(int(party)) if party is not None else None
+    places: set[int | str] = {row.country for row in (site, holder) if row}
+    places = {area.id} if area.kind == "country" else places
+    return [
+        item
+        for item in sorted(books.licences, key=lambda row: row.ref.id)
+        if (item.scope is None or scopes.may_overlap(item.scope, scope, books.chips))
+        and (item.valid.start is None or item.valid.start <= window.last)
+        and _is_for(item, area, party, places)
+    ]
+
+
+def _is_for(item: LicenceRow, area: Area, party: int | str | None, places: set[int | str]) -> bool:
+    """A licence names a party or it is for everybody in its country; a country's book holds all that went there."""
+    named = {item.consignee_id, item.end_user_id} - {None}
+    if area.kind == "country" or not named:
+        return item.country in places if item.country else not named
+    return party in named
+
+
+def movement_label(movement: MovementRow, amount: Quantity) -> str:
+    when = f"shipped {movement.shipped}" if movement.shipped else "date not known"
+    return f"{movement.reference}: {figure(amount)} of {movement.scope.name}, {when}; {cited(movement.source, amount.grade)}"
+
+
+def claim_label(claim: ClaimRow, amount: Quantity) -> str:
+    scope = f" of {claim.scope.name}" if claim.scope else ""
+    return f"{claim.slug}: {figure(amount)}{scope}, {claim.status}, {claim.period}; {cited(claim.source, amount.grade)}"

@@ -1,0 +1,568 @@
+"""Reading the ledger for a run: one query for each kind of record, as known at the run's instant, cut to one partition.
+
+What comes out are the plain values of ``books``. Partitions are cut so that whatever a check holds against one another lies in
+one partition: claims by connected component of (subject, declared conflict, echo); movements by scope or by consignee; sites by
+their id.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Coalesce
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
+from tracker.chips.specs import ChipSpec, h100_equivalents, tpp
+from tracker.claims.models import Claim, ClaimConflict
+from tracker.core.period import Period
+from tracker.core.quantity import Reported
+from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
+from tracker.licences.models import LicenceItem
+from tracker.organizations.models import ListEntry, Organization, OwnershipStake
+from tracker.organizations.ownership import Stake
+from tracker.reconciliation.books import (
+    Books,
+    ChipRow,
+    ClaimRow,
+    LicenceRow,
+    MovementRow,
+    OrganizationRow,
+    Parameters,
+    PowerRow,
+    RecordRef,
+    Scope,
+    SiteRow,
+    SourceRow,
+)
+from tracker.reconciliation.verdicts import ListingRow, verdicts
+from tracker.rules.licensing import Listing
+from tracker.rules.parameters import RuleBook
+from tracker.shipments.models import Shipment
+from tracker.sources.models import Source
+
+KINDS = ("claim_subject", "consignee", "scope", "site")
+
+_RATES = (
+    "int4_tops",
+    "int8_tops",
+    "fp4_tflops",
+    "fp8_tflops",
+    "fp16_tflops",
+    "bf16_tflops",
+    "tf32_tflops",
+    "fp32_tflops",
+)
+_SPEC_FIELDS = (*_RATES, "tpp_published", "die_area_mm2", "memory_bandwidth_gbs", "io_bandwidth_gbs", "tdp_w")
+
+_FLOW_KINDS = frozenset(
+    {"production", "sale", "purchase", "shipment", "order", "diverted", "seized", "charge"}
+)
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+@dataclass
+class Ledger:
+    """The ledger as known at one instant, read piece by piece and only once.
+
+    ``at``: the instant. ``as_of``: the day books are drawn up for. Reference data (chips, families) is small and read whole;
+    claims, movements, organizations and sites are read for the partition at hand.
+    """
+
+    at: datetime
+    as_of: date
+    rules: RuleBook
+    parameters: Parameters
+
+    def known(self, model: Any) -> QuerySet:
+        return model.objects.known_at(self.at)
+
+    # --- reference data ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def chip_specs(self) -> dict[int, tuple[RecordRef, int, ChipSpec]]:
+        """chip id -> (specification version, source id, values) of the specification of lowest rank."""
+        fields = ("chip_id", "id", "version", "source_id", *_SPEC_FIELDS, "dies")
+        rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id").values(*fields)
+        best: dict[int, tuple[RecordRef, int, ChipSpec]] = {}
+        for row in rows:
+            values = {name: _number(row[name]) for name in _SPEC_FIELDS}
+            ref = RecordRef("chipspecification", row["id"], row["version"])
+            best.setdefault(row["chip_id"], (ref, row["source_id"], ChipSpec(dies=row["dies"], **values)))
+        return best
+
+    @cached_property
+    def chips(self) -> dict[int, ChipRow]:
+        return {chip_id: row for chip_id, (row, _) in self._chips.items()}
+
+    @cached_property
+    def specs(self) -> dict[int, ChipSpec]:
+        """What the classification reads of each chip."""
+        return {chip_id: spec for chip_id, (_, spec) in self._chips.items()}
+
+    @cached_property
+    def _chips(self) -> dict[int, tuple[ChipRow, ChipSpec]]:
+        fields = (
+            "id",
+            "version",
+            "slug",
+            "name",
+            "first_shipped_on",
+            "marketed_for_datacenters",
+            "form",
+            "ics_per_item",
+            "vendor__slug",
+            "vendor__country",
+        )
+        found = {}
+        for row in self.known(Chip).order_by("id").values(*fields):
+            ref, source_id, values = self.chip_specs.get(row["id"], (None, None, ChipSpec()))
+            spec = replace(
+                values,
+                slug=row["slug"],
+                marketed_for_datacenters=row["marketed_for_datacenters"],
+                form=row["form"],
+                ics_per_item=row["ics_per_item"],
+                vendor=row["vendor__slug"],
+                vendor_hq=row["vendor__country"],
+            )
+            figure = tpp(spec)
+            chip = ChipRow(
+                ref=RecordRef("chip", row["id"], row["version"]),
+                slug=row["slug"],
+                name=row["name"],
+                vendor=row["vendor__slug"],
+                tpp=figure.low if figure is not None else None,
+                tdp_w=spec.tdp_w,
+                first_shipped_on=row["first_shipped_on"],
+                spec=ref,
+                source=self.sources([source_id]).get(source_id) if source_id else None,
+            )
+            found[row["id"]] = chip, spec
+        return found
+
+    @cached_property
+    def scopes(self) -> dict[tuple[str, int], Scope]:
+        """(``chip`` or ``family``, id) -> scope."""
+        found = {}
+        for chip_id, chip in self.chips.items():
+            equivalents = chip.tpp and h100_equivalents(chip.tpp)
+            found["chip", chip_id] = Scope(
+                kind="chip",
+                id=chip_id,
+                slug=chip.slug,
+                name=chip.name,
+                members=frozenset({chip_id}),
+                h100e_low=equivalents,
+                h100e_high=equivalents,
+                ref=chip.ref,
+                vendor=chip.vendor,
+                vendor_country=self.specs[chip_id].vendor_hq,
+            )
+        members: dict[int, set[int]] = defaultdict(set)
+        for family_id, chip_id in self.known(ChipFamilyMember).values_list("family_id", "chip_id"):
+            members[family_id].add(chip_id)
+        fields = ("id", "version", "slug", "name", "vendor__slug", "vendor__country")
+        for pk, version, slug, name, vendor, country in self.known(ChipFamily).values_list(*fields):
+            known = [h100_equivalents(t) for c in members[pk] if c in self.chips and (t := self.chips[c].tpp)]
+            found["family", pk] = Scope(
+                kind="family",
+                id=pk,
+                slug=slug,
+                name=name,
+                members=frozenset(members[pk]),
+                h100e_low=min(known, default=None),
+                h100e_high=max(known, default=None),
+                ref=RecordRef("chipfamily", pk, version),
+                vendor=vendor or "",
+                vendor_country=country or "",
+            )
+        return found
+
+    def scope(self, chip_id: int | None, family_id: int | None) -> Scope | None:
+        return (
+            self.scopes[("chip", chip_id) if chip_id else ("family", family_id)]
+            if chip_id or family_id
+            else None
+        )
+
+    @cached_property
+    def _sources(self) -> dict[int, SourceRow]:
+        return {}
+
+    def sources(self, ids: Iterable[int | None]) -> dict[int, SourceRow]:
+        """Sources by id, read once."""
+        wanted = {i for i in ids if i} - self._sources.keys()
+        fields = ("id", "version", "slug", "title", "publisher", "url", "published_on", "grade")
+        for pk, version, *rest in (
+            self.known(Source).filter(id__in=wanted).values_list(*fields) if wanted else ()
+        ):
+            self._sources[pk] = SourceRow(RecordRef("source", pk, version), *rest)
+        return self._sources
+
+    def organizations(self, ids: Iterable[int | None]) -> dict[int, OrganizationRow]:
+        fields = ("id", "version", "slug", "name", "country", "is_aggregate")
+        rows = (
+            self.known(Organization).filter(id__in={i for i in ids if i}).order_by("id").values_list(*fields)
+        )
+        return {
+            pk: OrganizationRow(RecordRef("organization", pk, version), *rest) for pk, version, *rest in rows
+        }
+
+    def sites(self, ids: Iterable[int | None]) -> dict[int, SiteRow]:
+        """Data centers by id with their powers, latest status and the ids of their parts."""
+        wanted = {i for i in ids if i}
+        parts: dict[int, set[int]] = defaultdict(set)
+        for whole, part in (
+            self.known(DataCenterPart).filter(whole_id__in=wanted).values_list("whole_id", "part_id")
+        ):
+            parts[whole].add(part)
+        status: dict[int, str] = {}
+        latest = self.known(DataCenterStatus).filter(data_center_id__in=wanted)
+        for site, name in latest.order_by(F("valid_from").asc(nulls_first=True), "id").values_list(
+            "data_center_id", "status"
+        ):
+            status[site] = name
+        powers: dict[int, list[PowerRow]] = defaultdict(list)
+        fields = ("data_center_id", "id", "version", "megawatts", "as_of", "basis", "source_id")
+        rows = list(
+            self.known(SitePower).filter(data_center_id__in=wanted).order_by("id").values_list(*fields)
+        )
+        sources = self.sources(row[-1] for row in rows)
+        for site, pk, version, megawatts, as_of, basis, source_id in rows:
+            ref = RecordRef("sitepower", pk, version)
+            powers[site].append(PowerRow(ref, float(megawatts), as_of, basis, sources[source_id]))
+        fields = ("id", "version", "slug", "name", "operator_id", "country", "kind")
+        rows = self.known(DataCenter).filter(id__in=wanted).order_by("id").values_list(*fields)
+        return {
+            pk: SiteRow(
+                RecordRef("datacenter", pk, version),
+                *rest,
+                status=status.get(pk, ""),
+                powers=tuple(powers[pk]),
+                parts=frozenset(parts[pk]),
+            )
+            for pk, version, *rest in rows
+        }
+
+    # --- claims -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def claim_components(self) -> dict[int, int]:
+        """claim id -> the smallest claim id of all claims tied to it by subject, declared conflict or echo."""
+        fields = (
+            "id",
+            "subject_id",
+            "data_center_id",
+            "echo_of_id",
+            "subject__is_aggregate",
+            "destination_country",
+        )
+        rows = list(self.known(Claim).order_by("id").values_list(*fields))
+        nodes: dict[Any, int] = {}
+        edges: list[tuple[int, int]] = []
+
+        def node(name: Any) -> int:
+            return nodes.setdefault(name, len(nodes))
+
+        for pk, subject, site, echo_of, aggregate, country in rows:
+            ties = [("claim", echo_of)] if echo_of else []
+            ties += [("site", site)] if site else []
+            ties += [("org", subject)] if subject and not aggregate else []
+            ties += [("country", country, subject)] if not subject or aggregate else []
+            edges += [(node(("claim", pk)), node(tie)) for tie in ties]
+            node(("claim", pk))
+        for claim, other in self.known(ClaimConflict).values_list("claim_id", "other_id"):
+            edges.append((node(("claim", claim)), node(("claim", other))))
+        return _smallest(nodes, edges, "claim")
+
+    @cached_property
+    def scope_components(self) -> dict[tuple[str, int], int]:
+        """(kind, id) of a scope -> the smallest chip or family id of all scopes tied to it by a shared member.
+
+        Chips and families keep apart series of ids, so a component is named by its smallest chip, else by minus its family.
+        """
+        nodes: dict[Any, int] = {}
+        edges: list[tuple[int, int]] = []
+        for (kind, pk), scope in sorted(self.scopes.items()):
+            node = nodes.setdefault((kind, pk), len(nodes))
+            edges += [(node, nodes.setdefault(("chip", chip), len(nodes))) for chip in sorted(scope.members)]
+        labels = _labels(nodes, edges)
+        names: dict[int, int] = {}
+        for (kind, pk), node in sorted(nodes.items()):
+            names.setdefault(int(labels[node]), pk if kind == "chip" else -pk)
+        return {key: names[int(labels[node])] for key, node in nodes.items()}
+
+    def claims(self, where: Q) -> tuple[ClaimRow, ...]:
+        fields = (
+            "id", "version", "slug", "low", "best", "high", "unit", "grade", "bound", "is_exact", "chips_per_unit", "status",
+            "kind", "allegation", "subject_id", "counterparty_id", "data_center_id", "origin_country", "destination_country",
+            "chip_id", "family_id", "period_start", "period_end", "method", "bias_key", "echo_of__slug", "source_id",
+            "source__publisher", "source__original_publisher", "source__title", "original_text", "note", "verification",
+        )  # fmt: skip
+        rows = list(self.known(Claim).filter(where).order_by("id").values(*fields))
+        sources = self.sources(row["source_id"] for row in rows)
+        conflicts: dict[int, set[int]] = defaultdict(set)
+        for claim, other in self.known(ClaimConflict).values_list("claim_id", "other_id"):
+            conflicts[claim].add(other)
+            conflicts[other].add(claim)
+        return tuple(
+            self._claim(row, sources[row["source_id"]], frozenset(conflicts[row["id"]])) for row in rows
+        )
+
+    def _claim(self, row: Mapping[str, Any], source: SourceRow, conflicts: frozenset[int]) -> ClaimRow:
+        is_flow = row["kind"] in _FLOW_KINDS and row["period_start"] is not None
+        last = row["period_end"] or row["period_start"]
+        first = row["period_start"] if is_flow and row["period_start"] else last
+        house = row["source__original_publisher"] or row["source__publisher"] or row["source__title"]
+        return ClaimRow(
+            ref=RecordRef("claim", row["id"], row["version"]),
+            slug=row["slug"],
+            reported=Reported(
+                low=_number(row["low"]),
+                best=_number(row["best"]),
+                high=_number(row["high"]),
+                unit=row["unit"],
+                grade=row["grade"],
+                bound=row["bound"],
+                exact=row["is_exact"],
+                per_unit=_number(row["chips_per_unit"]),
+            ),
+            status=row["status"],
+            kind=row["kind"],
+            allegation=row["allegation"],
+            subject_id=row["subject_id"],
+            counterparty_id=row["counterparty_id"],
+            site_id=row["data_center_id"],
+            origin_country=row["origin_country"],
+            destination_country=row["destination_country"],
+            scope=self.scope(row["chip_id"], row["family_id"]),
+            period=Period.inclusive(first, last) if last else Period(None, None),
+            is_flow=is_flow,
+            published_on=source.published_on,
+            key=row["bias_key"] or (f"{house} | {row['method']}" if row["method"] else house),
+            origin=row["echo_of__slug"] or row["slug"],
+            conflicts_with=conflicts,
+            source=source,
+            original_text=row["original_text"],
+            note=row["note"],
+            verification=row["verification"],
+        )
+
+    # --- movements and licences -------------------------------------------------------------------------------------
+
+    def movements(self, where: Q) -> tuple[MovementRow, ...]:
+        fields = (
+            "id", "version", "reference", "chip_id", "family_id", "quantity", "bound", "is_exact", "unit", "chips_per_unit",
+            "grade", "quantity_by_shipper", "quantity_by_receiver", "grade_by_shipper", "grade_by_receiver", "shipped_on",
+            "shipped_on_latest", "received_on", "received_on_latest", "shipper_id", "consignee_id", "end_user_id",
+            "origin_country", "destination_country", "origin_id", "destination_id", "onward_of_id", "licence_id", "status",
+            "source_id", "note", "shipper__slug", "consignee__slug",
+        )  # fmt: skip
+        rows = list(self.known(Shipment).filter(where).order_by("id").values(*fields))
+        sources = self.sources(row["source_id"] for row in rows)
+        return tuple(self._movement(row, sources[row["source_id"]]) for row in rows)
+
+    def _movement(self, row: Mapping[str, Any], source: SourceRow) -> MovementRow:
+        bound, figure = row["bound"], float(row["quantity"])
+        common = {"unit": row["unit"], "per_unit": _number(row["chips_per_unit"]), "exact": row["is_exact"]}
+        shipped, received = _days(row, "shipped_on"), _days(row, "received_on")
+        presumed = received is None and shipped is not None
+        if presumed:
+            lead = timedelta(days=self.parameters.lead_time_days)
+            received = Period(shipped.start + lead, shipped.end + lead)
+        return MovementRow(
+            ref=RecordRef("shipment", row["id"], row["version"]),
+            reference=row["reference"],
+            scope=self.scope(row["chip_id"], row["family_id"]),
+            reported=Reported(
+                low=figure if bound == "floor" else None,
+                high=figure if bound == "ceiling" else None,
+                best=figure if not bound else None,
+                bound=bound,
+                grade=row["grade"],
+                **common,
+            ),
+            by_shipper=_end(row["quantity_by_shipper"], row["grade_by_shipper"], common),
+            by_receiver=_end(row["quantity_by_receiver"], row["grade_by_receiver"], common),
+            shipped=shipped,
+            received=received,
+            received_presumed=presumed,
+            shipper_id=row["shipper_id"],
+            consignee_id=row["consignee_id"],
+            end_user_id=row["end_user_id"],
+            origin_country=row["origin_country"],
+            destination_country=row["destination_country"],
+            origin_site_id=row["origin_id"],
+            destination_site_id=row["destination_id"],
+            onward_of_id=row["onward_of_id"],
+            licence_id=row["licence_id"],
+            status=row["status"],
+            shipper_key=f"org:{row['shipper__slug']}",
+            receiver_key=f"org:{row['consignee__slug']}",
+            source=source,
+            note=row["note"],
+        )
+
+    def licences(self) -> tuple[LicenceRow, ...]:
+        fields = (
+            "id", "version", "licence_id", "licence__reference", "licence__authority", "chip_id", "family_id", "quantity",
+            "bound", "unit", "licence__grade", "licence__consignee_id", "licence__end_user_id",
+            "licence__destination_country", "licence__valid_from", "licence__valid_until", "licence__source_id",
+        )  # fmt: skip
+        rows = list(self.known(LicenceItem).order_by("licence_id", "id").values(*fields))
+        sources = self.sources(row["licence__source_id"] for row in rows)
+        return tuple(
+            LicenceRow(
+                ref=RecordRef("licenceitem", row["id"], row["version"]),
+                reference=row["licence__reference"],
+                authority=row["licence__authority"],
+                scope=self.scope(row["chip_id"], row["family_id"]),
+                reported=_licensed(row),
+                consignee_id=row["licence__consignee_id"],
+                end_user_id=row["licence__end_user_id"],
+                country=row["licence__destination_country"],
+                valid=Period(row["licence__valid_from"], row["licence__valid_until"]),
+                source=sources[row["licence__source_id"]],
+                licence_id=row["licence_id"],
+            )
+            for row in rows
+        )
+
+    # --- parties ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def stakes(self) -> tuple[Stake, ...]:
+        fields = ("owner_id", "owned_id", "share_percent", "valid_from", "valid_until")
+        rows = self.known(OwnershipStake).order_by("id").values_list(*fields)
+        return tuple(
+            Stake(owner, owned, _number(share), Period(start, end))
+            for owner, owned, share, start, end in rows
+        )
+
+    @cached_property
+    def listings(self) -> tuple[ListingRow, ...]:
+        fields = ("organization_id", "list_name", "citation", "footnote", "listed_on", "removed_on")
+        rows = self.known(ListEntry).order_by("id").values_list(*fields)
+        return tuple(
+            ListingRow(organization, Period(start, end), Listing(name, citation, footnote))
+            for organization, name, citation, footnote, start, end in rows
+        )
+
+    # --- books ------------------------------------------------------------------------------------------------------
+
+    def books(self, kind: str, index: int, count: int) -> Books:
+        """The books of share ``index`` (from 0) of ``count`` of one kind of partition."""
+        return getattr(self, f"_by_{kind}")(index, count)
+
+    def _by_claim_subject(self, index: int, count: int) -> Books:
+        ids = [pk for pk, component in self.claim_components.items() if component % count == index]
+        claims = self.claims(Q(id__in=ids))
+        subjects = {c.subject_id for c in claims} - {None}
+        sites = self.sites(c.site_id for c in claims)
+        around = set(sites) | {part for site in sites.values() for part in site.parts}
+        people = self.organizations([*subjects, *(c.counterparty_id for c in claims)])
+        owners = {pk for pk in subjects if pk in people and not people[pk].is_aggregate}
+        countries = {
+            c.destination_country for c in claims if not c.subject_id or people[c.subject_id].is_aggregate
+        } - {""}
+        owners |= {c.counterparty_id for c in claims} - {None}
+        movements = self.movements(
+            Q(consignee_id__in=owners) | Q(end_user_id__in=owners) | Q(shipper_id__in=owners)
+            | Q(destination_id__in=around) | Q(origin_id__in=around)
+            | Q(destination_country__in=countries) | Q(origin_country__in=countries)
+        )  # fmt: skip
+        return self._assembled(claims, movements, {**sites, **self.sites(around)})
+
+    def _by_scope(self, index: int, count: int) -> Books:
+        mine = [key for key, component in self.scope_components.items() if component % count == index]
+        where = Q(chip_id__in=[pk for kind, pk in mine if kind == "chip"])
+        where |= Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
+        return self._assembled(self.claims(where), self.movements(where), {})
+
+    def _by_consignee(self, index: int, count: int) -> Books:
+        movements = Shipment.objects.known_at(self.at).annotate(share=Coalesce("consignee_id", 0) % count)
+        return self._assembled(
+            (), self.movements(Q(id__in=movements.filter(share=index).values("id"))), {}, judged=True
+        )
+
+    def _by_site(self, index: int, count: int) -> Books:
+        every = DataCenter.objects.known_at(self.at).annotate(share=F("id") % count)
+        sites = self.sites(every.filter(share=index).values_list("id", flat=True))
+        return self._assembled(self.claims(Q(data_center_id__in=sites)), (), sites)
+
+    def _assembled(
+        self,
+        claims: tuple[ClaimRow, ...],
+        movements: tuple[MovementRow, ...],
+        sites: Mapping[int, SiteRow],
+        judged: bool = False,
+    ) -> Books:
+        ends = {i for m in movements for i in (m.origin_site_id, m.destination_site_id)} | {
+            c.site_id for c in claims
+        }
+        people = {i for m in movements for i in (m.shipper_id, m.consignee_id, m.end_user_id)}
+        people |= {i for c in claims for i in (c.subject_id, c.counterparty_id)}
+        licences = self.licences()
+        people |= {i for licence in licences for i in (licence.consignee_id, licence.end_user_id)}
+        all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
+        people |= {site.operator_id for site in all_sites.values()}
+        people |= {i for stake in self.stakes for i in (stake.owner, stake.owned)}
+        organizations = self.organizations(people)
+        judgements = (
+            verdicts(movements, self.specs, organizations, self.stakes, self.listings, self.rules)
+            if judged
+            else {}
+        )
+        return Books(
+            as_of=self.as_of, claims=claims, movements=movements, licences=licences, chips=self.chips,
+            organizations=organizations, sites=all_sites, verdicts=judgements,
+        )  # fmt: skip
+
+
+def _labels(nodes: Mapping[Any, int], edges: list[tuple[int, int]]) -> Any:
+    """The number of the connected component of each node."""
+    ends = np.array(edges, dtype=np.int64).reshape(-1, 2)
+    shape = (len(nodes), len(nodes))
+    return connected_components(
+        coo_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=shape), directed=False
+    )[1]
+
+
+def _smallest(nodes: Mapping[Any, int], edges: list[tuple[int, int]], kind: str) -> dict[int, int]:
+    """id -> smallest id of its component, over the nodes (kind, id)."""
+    if not nodes:
+        return {}
+    labels = _labels(nodes, edges)
+    found: dict[int, int] = {}
+    for name in sorted(key for key in nodes if key[0] == kind):
+        found.setdefault(int(labels[nodes[name]]), name[1])
+    return {name[1]: found[int(labels[node])] for name, node in nodes.items() if name[0] == kind}
+
+
+def _days(row: Mapping[str, Any], name: str) -> Period | None:
+    first = row[name]
+    return Period.inclusive(first, row[f"{name}_latest"] or first) if first else None
+
+
+def _end(figure: Any, grade: str, common: Mapping[str, Any]) -> Reported | None:
+    return None if figure is None else Reported(best=float(figure), grade=grade, **common)
+
+
+def _licensed(row: Mapping[str, Any]) -> Reported:
+    figure, bound = float(row["quantity"]), row["bound"]
+    return Reported(
+        low=figure if bound == "floor" else None, high=figure if bound == "ceiling" else None,
+        best=None if bound else figure, bound=bound, unit=row["unit"], grade=row["licence__grade"], exact=not bound,
+    )  # fmt: skip

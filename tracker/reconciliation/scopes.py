@@ -1,0 +1,55 @@
+"""What a quantity counts: whether one scope lies in another, and what its units are worth in H100-equivalents.
+
+A family stays a name for an unspecified mix: it is never split. So a movement of one chip lies *surely* in a claim's scope if all
+its members do, and *possibly* if some may.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tracker.reconciliation.books import ChipRow, Scope
+
+
+def key(scope: Scope | None) -> str:
+    return f"{scope.kind}:{scope.slug}" if scope else "any"
+
+
+def is_within(inner: Scope, outer: Scope) -> bool:
+    """Whether every unit of ``inner`` is surely one of ``outer``; never sure when a family's members are not known."""
+    if (inner.kind, inner.id) == (outer.kind, outer.id):
+        return True
+    return bool(inner.members) and inner.members <= outer.members
+
+
+def may_overlap(one: Scope, other: Scope, chips: Mapping[int, ChipRow]) -> bool:
+    """Whether one unit could be of both. A family without known members may hold any chip of its vendor."""
+    if (one.kind, one.id) == (other.kind, other.id):
+        return True
+    if one.members and other.members:
+        return bool(one.members & other.members)
+    mine, theirs = vendors(one, chips), vendors(other, chips)
+    return not mine or not theirs or bool(mine & theirs)
+
+
+def vendors(scope: Scope, chips: Mapping[int, ChipRow]) -> frozenset[str]:
+    """Slugs of the vendors; empty when any vendor is meant or none is known."""
+    if scope.vendor:
+        return frozenset({scope.vendor})
+    return frozenset(
+        chips[member].vendor for member in scope.members if member in chips and chips[member].vendor
+    )
+
+
+def h100e(gap: float, scope: Scope | None) -> tuple[float, float] | None:
+    """Low and high reading of a number of units in H100-equivalents; None when no member's performance is known."""
+    if scope is None or scope.h100e_low is None or scope.h100e_high is None:
+        return None
+    return gap * scope.h100e_low, gap * scope.h100e_high
+
+
+def member_rows(scope: Scope, chips: Mapping[int, ChipRow]) -> list[ChipRow] | None:
+    """The chips of a scope, sorted by id; None when the members, or one of them, are not known."""
+    if not scope.members or any(member not in chips for member in scope.members):
+        return None
+    return [chips[member] for member in sorted(scope.members)]

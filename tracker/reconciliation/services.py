@@ -1,0 +1,512 @@
+"""Running a reconciliation: fix the instant, share out the work, judge each share, close the run.
+
+Arguments of every step are ids, and every step may run twice. A share's findings and its mark ``done`` are written in one
+transaction under a lock that dies with its holder, so a killed worker leaves nothing behind and a second one starts afresh.
+Whoever finishes the last share closes the run; closing twice is refused by the run's own row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from tracker.claims.models import Claim
+from tracker.core.errors import BadInput, CannotReconcile
+from tracker.core.services import changed_since, settled_instant
+from tracker.core.version import VERSION
+from tracker.datacenters.models import DataCenter
+from tracker.reconciliation.books import Finding as Found
+from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.explain import full_text, record_section
+from tracker.reconciliation.ledger import cells
+from tracker.reconciliation.models import (
+    BalanceCell,
+    Discrepancy,
+    Evidence,
+    Finding,
+    ReconciliationRun,
+    RunPartition,
+)
+from tracker.reconciliation.querysets import KINDS, Ledger
+from tracker.reconciliation.registry import checks
+from tracker.reconciliation.significance import judge
+from tracker.rules.models import CountryGroupMember, ExportRule, LicenceRequirement
+from tracker.rules.services import rulebook
+from tracker.shipments.models import Shipment
+
+log = logging.getLogger(__name__)
+
+SHARE_LOCK = 7203  # first key of the advisory locks that workers hold on shares; the second is the share's id
+ATTEMPTS = 5
+"""How often a share is tried before its run is given up: a share that kills its worker must not go round for ever."""
+ROWS_PER_SHARE = 20_000
+SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
+
+_JUDGING = ("core", "chips", "organizations", "rules", "claims", "licences", "shipments", "reconciliation")
+
+
+# --- starting -----------------------------------------------------------------------------------------------------------
+
+
+def start_run(
+    requested_by: str,
+    *,
+    as_known_at: datetime | None = None,
+    as_of: date | None = None,
+    parameters: Parameters | None = None,
+) -> ReconciliationRun:
+    """Write down a new run and its shares; queueing them is the caller's.
+
+    ``as_known_at``: the instant to read at; now, settled, if not given. ``as_of``: the day books are drawn up for (the instant's
+    day if not given).
+
+    Raises:
+        BadInput: an instant that lies ahead. CannotReconcile: no instant could be fixed.
+    """
+    if as_known_at and as_known_at > timezone.now():
+        raise BadInput(
+            f"as_known_at {as_known_at.isoformat()} lies ahead: what will be known is not known yet."
+        )
+    at = as_known_at or settled_instant()
+    parameters = parameters or Parameters()
+    run = ReconciliationRun(
+        as_known_at=at,
+        as_of=as_of or at.date(),
+        parameters=parameters.as_dict(),
+        rule_set_sha256=_rule_digest(at),
+        code_version=f"{VERSION}+{code_digest()[:12]}",
+        requested_by=requested_by,
+    )
+    run.signature = _signature(run)
+    with transaction.atomic():
+        run.key = _next_key(at)
+        run.save()
+        RunPartition.objects.bulk_create(
+            RunPartition(run=run, kind=kind, index=index, count=count)
+            for kind, count in sorted(_share_counts(at).items())
+            for index in range(count)
+        )
+    log.info(
+        "run %s written down, as known at %s, %d shares", run.key, at.isoformat(), run.partitions.count()
+    )
+    return run
+
+
+def repeat_run(run: ReconciliationRun, requested_by: str) -> ReconciliationRun:
+    """The same run once more: same instant, day and parameters. Equal code and rules give equal findings."""
+    return start_run(
+        requested_by, as_known_at=run.as_known_at, as_of=run.as_of, parameters=Parameters(**run.parameters)
+    )
+
+
+def code_digest() -> str:
+    """Digest of the code that judges: what a run's findings depend on beside data and parameters."""
+    root = Path(settings.BASE_DIR) / "tracker"
+    digest = hashlib.sha256()
+    for package in _JUDGING:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _rule_digest(at: datetime) -> str:
+    rows = [
+        (model.__name__, *row)
+        for model in (ExportRule, LicenceRequirement, CountryGroupMember)
+        for row in model.objects.known_at(at).order_by("id").values_list("id", "version")
+    ]
+    return hashlib.sha256(orjson.dumps(rows)).hexdigest()
+
+
+def _signature(run: ReconciliationRun) -> str:
+    parts = [run.as_known_at, run.as_of, run.parameters, run.rule_set_sha256, run.code_version]
+    return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
+
+
+def _next_key(at: datetime) -> str:
+    """Runs of one day are numbered; the lock keeps two that start at once from taking the same number."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [SHARE_LOCK, 0])
+    day = f"{at:%Y-%m-%d}"
+    return f"{day}-{ReconciliationRun.objects.filter(key__startswith=f'{day}-').count() + 1}"
+
+
+def _share_counts(at: datetime) -> dict[str, int]:
+    claims = Claim.objects.known_at(at).count()
+    lines = Shipment.objects.known_at(at).count()
+    sites = DataCenter.objects.known_at(at).count()
+    rows = {"claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims}
+    return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
+
+
+# --- one share ------------------------------------------------------------------------------------------------------------
+
+
+def run_share(partition_id: int) -> str:
+    """Judge one share of a run; returns what came of it: done, taken, over, failed.
+
+    ``taken``: another worker is on it, or it is done; ``over``: its run is no longer going.
+    """
+    try:
+        with transaction.atomic():
+            return _locked_share(partition_id)
+    except Exception as error:
+        _give_up(partition_id, error)
+        raise
+
+
+def _locked_share(partition_id: int) -> str:
+    if not _hold(partition_id):
+        return "taken"
+    share = RunPartition.objects.select_related("run").get(id=partition_id)
+    run = share.run
+    if run.status not in (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING):
+        return "over"
+    if share.status == RunPartition.Status.DONE:
+        return "taken"
+    ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), Parameters(**run.parameters))
+    books = ledger.books(share.kind, share.index, share.count)
+    found = [
+        finding
+        for check in checks()
+        if check.partition == share.kind
+        for finding in check.find(books, ledger.parameters)
+    ]
+    if share.kind == "scope":
+        _save_cells(run, cells(books.movements, books.sites, books.organizations, ledger.parameters))
+    _save_findings(run, found)
+    RunPartition.objects.filter(id=share.id).update(
+        status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error=""
+    )
+    return "done"
+
+
+def _hold(partition_id: int) -> bool:
+    """Take the share's lock until the transaction ends, unless somebody has it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [SHARE_LOCK, partition_id])
+        return bool(cursor.fetchone()[0])
+
+
+def begin_share(partition_id: int) -> bool:
+    """Mark a share as begun, in a transaction of its own so that progress shows; False if it need not be begun."""
+    open_share = RunPartition.objects.filter(id=partition_id).exclude(status=RunPartition.Status.DONE)
+    with transaction.atomic():
+        # A second message for a share that somebody is at work on must not count as another attempt at it.
+        if not _hold(partition_id) or not open_share.update(
+            status=RunPartition.Status.RUNNING,
+            attempts=F("attempts") + 1,
+            started_at=timezone.now(),
+            error="",
+        ):
+            return False
+    share = RunPartition.objects.get(id=partition_id)
+    ReconciliationRun.objects.filter(id=share.run_id, status=ReconciliationRun.Status.QUEUED).update(
+        status=ReconciliationRun.Status.RUNNING, started_at=timezone.now()
+    )
+    if share.attempts > ATTEMPTS:
+        _give_up(
+            partition_id, CannotReconcile(f"share {share} was begun {ATTEMPTS} times and never finished")
+        )
+        return False
+    return True
+
+
+def _give_up(partition_id: int, error: Exception) -> None:
+    """A share that cannot be judged fails its run, with a message that says where and what an operator does next."""
+    message = f"{type(error).__name__}: {error}"
+    RunPartition.objects.filter(id=partition_id).update(status=RunPartition.Status.FAILED, error=message)
+    share = RunPartition.objects.get(id=partition_id)
+    ReconciliationRun.objects.filter(id=share.run_id).exclude(
+        status=ReconciliationRun.Status.FINISHED
+    ).update(
+        status=ReconciliationRun.Status.FAILED,
+        finished_at=timezone.now(),
+        error=f"Share {share.kind} {share.index + 1} of {share.count} failed. {message}. "
+        "Mend the cause and start a new run; this one has published nothing.",
+    )
+    log.error("share %s failed: %s", share, message)
+
+
+def unfinished_shares(run_id: int | None = None, *, queued_before: datetime | None = None) -> list[int]:
+    """Shares of going runs that nobody is at work on: waiting ones, and those whose worker died.
+
+    A worker at work holds the share's advisory lock; PostgreSQL drops it when the worker's connection ends. With
+    ``queued_before``, waiting shares count only if their run was written down before it: younger ones still stand in the queue.
+    """
+    going = RunPartition.objects.filter(
+        run__status__in=[ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING],
+        status__in=[RunPartition.Status.WAITING, RunPartition.Status.RUNNING],
+    )
+    if run_id is not None:
+        going = going.filter(run_id=run_id)
+    if queued_before is not None:
+        going = going.exclude(status=RunPartition.Status.WAITING, run__created_at__gte=queued_before)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [SHARE_LOCK],
+        )
+        held = {row[0] for row in cursor.fetchall()}
+    return [pk for pk in going.order_by("id").values_list("id", flat=True) if pk not in held]
+
+
+def cancel_run(run_id: int) -> bool:
+    """Stop a run that has not finished; shares under way end without effect. False if it was over already."""
+    going = ReconciliationRun.objects.filter(
+        id=run_id, status__in=[ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING]
+    )
+    return bool(going.update(status=ReconciliationRun.Status.CANCELLED, finished_at=timezone.now()))
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------------
+
+
+def finding_key(found: Found) -> str:
+    """The identity of a discrepancy over all runs."""
+    return hashlib.sha256("|".join(found.key).encode()).hexdigest()
+
+
+def _save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
+    closing = record_section(run.signature, run.as_known_at, run.code_version)
+    pairs = sorted(((finding_key(item), item) for item in found), key=lambda pair: pair[0])
+    rows = Finding.objects.bulk_create([_finding_row(run, key, item, closing) for key, item in pairs])
+    Evidence.objects.bulk_create(
+        Evidence(
+            finding=row,
+            order=order,
+            role=piece.role,
+            model_name=piece.ref.model,
+            object_id=piece.ref.id,
+            version=piece.ref.version,
+            label=piece.label,
+            contribution=piece.contribution,
+            variance_share=piece.variance_share,
+        )
+        for row, (_, item) in zip(rows, pairs, strict=True)
+        for order, piece in enumerate(item.evidence)
+    )
+
+
+def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Any) -> Finding:
+    sections = (*item.sections, closing)
+    evidence = [[e.role, e.ref.model, e.ref.id, e.ref.version, e.label] for e in item.evidence]
+    return Finding(
+        run=run,
+        key=key,
+        check_code=item.check,
+        area=item.area,
+        scope=item.scope,
+        period=item.period,
+        counterpart=item.counterpart,
+        verdict=item.verdict,
+        headline=item.headline,
+        expected=item.expected,
+        reported=item.reported,
+        gap=item.gap,
+        unit=item.unit,
+        sigma=item.sigma,
+        statistic=item.statistic,
+        p=item.p,
+        threshold=item.threshold,
+        family=item.family or "",
+        is_discrepancy=item.is_finding,
+        gap_h100e=item.gap_h100e,
+        sq=item.sq,
+        mdg=item.mdg,
+        severity=item.severity,
+        severity_rank=SEVERITY_RANK[item.severity],
+        strength=item.strength,
+        weakest_grade=item.weakest_grade,
+        formula=item.formula,
+        sections=[{"heading": part.heading, "body": part.body} for part in sections],
+        text=full_text(sections),
+        numbers=dict(item.numbers),
+        evidence_sha256=hashlib.sha256(orjson.dumps(evidence)).hexdigest(),
+    )
+
+
+def _save_cells(run: ReconciliationRun, rows: Iterable[Any]) -> None:
+    BalanceCell.objects.bulk_create(
+        (
+            BalanceCell(
+                run=run, area=cell.area, scope=cell.scope, month=cell.month, opening=cell.opening, receipts=cell.receipts,
+                dispatches=cell.dispatches, exits=cell.exits, book=cell.book, sigma=cell.sigma, mdg=cell.mdg,
+                at_least=cell.at_least,
+            )
+            for cell in rows
+        ),
+        batch_size=2000,
+    )  # fmt: skip
+
+
+# --- closing ----------------------------------------------------------------------------------------------------------------
+
+
+def close_if_complete(run_id: int) -> bool:
+    """Close a run whose shares are all done: control false alarms over all its tests, then publish. True if it was closed now."""
+    with transaction.atomic():
+        run = ReconciliationRun.objects.select_for_update().get(id=run_id)
+        going = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
+        if run.status not in going or run.partitions.exclude(status=RunPartition.Status.DONE).exists():
+            return False
+        tests = _control_false_alarms(run)
+        run.findings_sha256 = _findings_digest(run)
+        _advance_discrepancies(run)
+        run.status = ReconciliationRun.Status.FINISHED
+        run.finished_at = timezone.now()
+        run.counts = _counts(run, tests)
+        run.save()
+    log.info("run %s finished: %s", run.key, run.counts)
+    return True
+
+
+def _control_false_alarms(run: ReconciliationRun) -> dict[str, int]:
+    """Benjamini-Hochberg over every evaluated test of each family of checks; returns the number of tests per family."""
+    rows = {row.key: row for row in run.findings.order_by("key")}
+    judged = judge([_as_found(row) for row in rows.values()], Parameters(**run.parameters))
+    for row, verdict in zip(rows.values(), judged, strict=True):
+        row.q = verdict.q
+        row.is_discrepancy = verdict.accepted
+        row.severity, row.severity_rank = verdict.severity, SEVERITY_RANK[verdict.severity]
+        row.strength = verdict.strength
+    Finding.objects.bulk_update(
+        rows.values(), ["q", "is_discrepancy", "severity", "severity_rank", "strength"], batch_size=1000
+    )
+    tests: dict[str, int] = {}
+    for row in rows.values():
+        if row.family and row.p is not None:
+            tests[row.family] = tests.get(row.family, 0) + 1
+    return tests
+
+
+def _as_found(row: Finding) -> Found:
+    return Found(
+        check=row.check_code, area=row.area, scope=row.scope, period=row.period, counterpart=row.counterpart,
+        verdict=row.verdict, headline=row.headline, gap=row.gap, statistic=row.statistic, p=row.p, family=row.family or None,
+        is_finding=row.is_discrepancy, gap_h100e=row.gap_h100e, sq=row.sq, mdg=row.mdg, severity=row.severity,
+        strength=row.strength, weakest_grade=row.weakest_grade,
+    )  # fmt: skip
+
+
+_DIGESTED = (
+    "key", "verdict", "headline", "expected", "reported", "gap", "unit", "sigma", "statistic", "p", "q", "threshold", "family",
+    "is_discrepancy", "gap_h100e", "sq", "mdg", "severity", "strength", "weakest_grade", "formula", "text", "numbers",
+    "evidence_sha256",
+)  # fmt: skip
+
+
+def _findings_digest(run: ReconciliationRun) -> str:
+    digest = hashlib.sha256()
+    for row in run.findings.order_by("key").values(*_DIGESTED).iterator():
+        digest.update(orjson.dumps(row, option=orjson.OPT_SORT_KEYS) + b"\n")
+    return digest.hexdigest()
+
+
+def _advance_discrepancies(run: ReconciliationRun) -> None:
+    """Carry each discrepancy's life on. A run of the past (something later was published already) changes no state."""
+    later = ReconciliationRun.objects.filter(
+        status=ReconciliationRun.Status.FINISHED, as_known_at__gt=run.as_known_at
+    ).exists()
+    found = {row.key: row for row in run.findings.filter(is_discrepancy=True)}
+    known = {d.key: d for d in Discrepancy.objects.select_related("latest")}
+    if later:
+        linked = [row for key, row in found.items() if key in known]
+        for row in linked:
+            row.discrepancy = known[row.key]
+        Finding.objects.bulk_update(linked, ["discrepancy"], batch_size=1000)
+        return
+    created = Discrepancy.objects.bulk_create(
+        Discrepancy(
+            key=key, check_code=row.check_code, area=row.area, scope=row.scope, period=row.period,
+            counterpart=row.counterpart, first_run=run, last_run=run, latest=row,
+        )
+        for key, row in found.items()
+        if key not in known
+    )  # fmt: skip
+    touched = []
+    for key, item in known.items():
+        if row := found.get(key):
+            item.state = _next_state(item, row)
+            item.latest, item.last_run = row, run
+        elif item.state != Discrepancy.State.RESOLVED:
+            item.state = Discrepancy.State.BELOW
+        touched.append(item)
+    Discrepancy.objects.bulk_update(touched, ["state", "latest", "last_run"], batch_size=1000)
+    owners = {**known, **{item.key: item for item in created}}
+    for key, row in found.items():
+        row.discrepancy = owners[key]
+    Finding.objects.bulk_update(found.values(), ["discrepancy"], batch_size=1000)
+
+
+def _next_state(item: Discrepancy, row: Finding) -> str:
+    same = item.latest is not None and item.latest.evidence_sha256 == row.evidence_sha256
+    if item.state == Discrepancy.State.RESOLVED:
+        # It opens again by itself when a record it rests on changed since it was closed, and only then.
+        unchanged = item.resolved_evidence_sha256 == row.evidence_sha256
+        return Discrepancy.State.RESOLVED if unchanged else Discrepancy.State.REOPENED
+    return Discrepancy.State.PERSISTING if same else Discrepancy.State.CHANGED
+
+
+def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
+    severities = run.findings.filter(is_discrepancy=True).values_list("severity", flat=True)
+    by_severity: dict[str, int] = dict.fromkeys(SEVERITY_RANK, 0)
+    for severity in severities:
+        by_severity[severity] += 1
+    return {
+        "claims": Claim.objects.known_at(run.as_known_at).count(),
+        "shipments": Shipment.objects.known_at(run.as_known_at).count(),
+        "findings": run.findings.count(),
+        "discrepancies": sum(by_severity.values()),
+        "by_severity": by_severity,
+        "tests": dict(sorted(tests.items())),
+        "cells": run.cells.count(),
+    }
+
+
+def going_runs() -> list[int]:
+    """Ids of runs that are neither finished nor given up."""
+    going = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
+    return list(
+        ReconciliationRun.objects.filter(status__in=going).order_by("id").values_list("id", flat=True)
+    )
+
+
+def run_of(partition_id: int) -> int:
+    """Id of the run that a share belongs to."""
+    return RunPartition.objects.values_list("run_id", flat=True).get(id=partition_id)
+
+
+def finish_here(run_id: int) -> None:
+    """Do in this process all that is left of a run, one share after the other."""
+    for partition_id in unfinished_shares(run_id):
+        if begin_share(partition_id):
+            run_share(partition_id)
+    close_if_complete(run_id)
+
+
+def standing_run() -> ReconciliationRun | None:
+    """The latest finished run, if a new one would read the same records with the same code and parameters."""
+    run = (
+        ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED)
+        .order_by("-as_known_at")
+        .first()
+    )
+    if run is None or changed_since(run.as_known_at):
+        return None
+    now = ReconciliationRun(
+        as_known_at=run.as_known_at, as_of=run.as_of, parameters=Parameters().as_dict(),
+        rule_set_sha256=run.rule_set_sha256, code_version=f"{VERSION}+{code_digest()[:12]}",
+    )  # fmt: skip
+    return run if _signature(now) == run.signature else None

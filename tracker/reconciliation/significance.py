@@ -1,0 +1,167 @@
+"""How surprising a difference is, how much it matters, and how many false alarms a run may raise.
+
+Three things are kept apart and never multiplied into one score: strength (how surprising), severity (how much), and the weakest
+grade the finding cannot do without (how well known). docs/method.md, section 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from scipy.special import ndtr
+
+from tracker.reconciliation.books import Evidence, Finding, Parameters
+
+Z_TWO_SIDED = 1.959963984540054
+"""|z| at which a two-sided test at 5 % says so."""
+Z_ONE_SIDED = 1.6448536269514722
+"""z at which a one-sided test (a bound) at 5 % says so."""
+MDG_FACTOR = 3.29
+"""Smallest gap seen 19 times in 20 by a test that raises 1 false alarm in 20: 2 x 1.645 standard deviations."""
+
+SEVERITIES = ("critical", "high", "medium", "low", "info")
+UNCERTAIN_GRADES = ("D", "E")
+INDISPENSABLE_SHARE = 0.05
+SURPRISE_HEADING = "How surprising it is"
+"""Heading of the part of a finding's text that speaks of chance."""
+
+
+def two_sided_p(z: float) -> float:
+    return float(2 * ndtr(-abs(z)))
+
+
+def one_sided_p(z: float) -> float:
+    """Probability of a value above ``z``."""
+    return float(ndtr(-z))
+
+
+def z_score(difference: float, sigma: float) -> float:
+    """difference / sigma; exact figures that differ are infinitely far apart, equal ones not at all."""
+    if sigma:
+        return difference / sigma
+    return math.copysign(math.inf, difference) if difference else 0.0
+
+
+def strength(z: float) -> str:
+    size = abs(z)
+    if math.isinf(size):
+        return "certain"
+    return "very strong" if size >= 4 else "strong" if size >= 3 else "moderate" if size >= 2 else "weak"
+
+
+def severity(sq: float | None, grade: str = "", *, cap: str = "critical") -> str:
+    """Severity of a magnitude in significant quantities; ``cap`` and a weakest grade of D or E limit it.
+
+    A magnitude that cannot be told (no chip of the scope has a known performance) is *low*: reported, not ranked.
+    """
+    size = abs(sq) if sq is not None else 0.0
+    level = "critical" if size >= 10 else "high" if size >= 1 else "medium" if size >= 0.1 else "low"
+    if grade in UNCERTAIN_GRADES:
+        level = at_most(level, "medium")
+    return at_most(level, cap)
+
+
+def at_most(level: str, cap: str) -> str:
+    return max(level, cap, key=SEVERITIES.index)
+
+
+def in_sq(h100e: float | None, parameters: Parameters) -> float | None:
+    """H100-equivalents in significant quantities."""
+    return None if h100e is None else h100e / parameters.significant_quantity_h100e
+
+
+def is_material(sq: float | None, parameters: Parameters) -> bool:
+    """Whether a difference is worth reporting; one that cannot be told is."""
+    return sq is None or abs(sq) >= parameters.materiality_sq
+
+
+def is_inconclusive(mdg_sq: float | None) -> bool:
+    """Whether a test that found nothing could have overlooked more than one significant quantity."""
+    return mdg_sq is not None and mdg_sq > 1
+
+
+def weakest_indispensable(evidence: Sequence[Evidence], grades: Sequence[str], gap: float | None) -> str:
+    """The weakest grade among records without which the finding would not stand (``grades`` runs beside ``evidence``).
+
+    A record is dispensable when it bears less than 5 % of both the difference and its variance.
+    """
+    needed = [
+        grade
+        for row, grade in zip(evidence, grades, strict=True)
+        if grade
+        and (
+            (row.variance_share or 0) >= INDISPENSABLE_SHARE
+            or (row.contribution is not None and abs(row.contribution) >= INDISPENSABLE_SHARE * abs(gap or 0))
+        )
+    ]
+    return max(needed, default="")
+
+
+# --- many tests ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarms:
+    """``adjusted`` runs beside the p-values given; ``threshold`` is the largest p that may be believed (0 if none)."""
+
+    rejected: int
+    threshold: float
+    adjusted: tuple[float, ...]
+
+
+def benjamini_hochberg(p_values: Sequence[float], q: float) -> FalseAlarms:
+    """Control of the expected share of false alarms (Benjamini and Hochberg 1995).
+
+    >>> benjamini_hochberg([0.9, 0.0007, 0.041, 0.008], 0.05).rejected
+    2
+    """
+    m = len(p_values)
+    order = sorted(range(m), key=lambda index: (p_values[index], index))
+    adjusted, running = [1.0] * m, 1.0
+    for rank in range(m, 0, -1):
+        index = order[rank - 1]
+        running = min(running, p_values[index] * m / rank)
+        adjusted[index] = running
+    rejected = sum(1 for value in adjusted if value <= q)
+    return FalseAlarms(rejected, q * rejected / m if m else 0.0, tuple(adjusted))
+
+
+def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
+    """The findings of one whole run, each with ``q`` and ``accepted``; order kept.
+
+    All evaluated tests of a family count, also those that found nothing. What rests on arithmetic is outside and stands. A
+    finding that does not survive keeps its figures and becomes information. Every p-value's text gains the number of tests.
+    """
+    families: dict[str, list[int]] = {}
+    for index, finding in enumerate(findings):
+        if finding.family is not None and finding.p is not None:
+            families.setdefault(finding.family, []).append(index)
+    out = [replace(finding, accepted=finding.is_finding) for finding in findings]
+    for family in sorted(families):
+        indices = sorted(families[family], key=lambda index: findings[index].key)
+        alarms = benjamini_hochberg(
+            [findings[index].p or 0.0 for index in indices], parameters.false_discovery_rate
+        )
+        for index, q in zip(indices, alarms.adjusted, strict=True):
+            out[index] = _judged(findings[index], q, len(indices), parameters)
+    return out
+
+
+def _judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Finding:
+    accepted = finding.is_finding and q <= parameters.false_discovery_rate
+    sentence = f"This was one of {m:,} {finding.family} comparisons in the run; allowing for all of them, q = {q:.3g}"
+    limit = f"{parameters.false_discovery_rate:g}"
+    if finding.is_finding:
+        sentence += f", {'within' if accepted else 'above'} the limit of {limit}."
+        if not accepted:
+            sentence += " Among so many comparisons a difference like this is expected by chance, so it is not reported as a finding."
+    else:
+        sentence += "."
+    sections = tuple(
+        replace(part, body=f"{part.body} {sentence}".strip()) if part.heading == SURPRISE_HEADING else part
+        for part in finding.sections
+    )
+    level = finding.severity if accepted or not finding.is_finding else "info"
+    return replace(finding, q=float(f"{q:.9g}"), accepted=accepted, severity=level, sections=sections)

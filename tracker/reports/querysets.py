@@ -1,0 +1,496 @@
+"""Reading for a report: the findings of a run with the very record versions they rest on, and the ledger
+beside them.
+
+Everything is read as known at the run's instant, so that later corrections leave the report of an earlier run
+as it was. Findings are read in slices: one query for each kind of record in a slice, whatever the number of
+findings.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.apps import apps
+from django.db.models import Case, Count, DecimalField, F, Q, QuerySet, Sum, When
+from django.db.models.functions import Coalesce, TruncMonth
+
+from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember
+from tracker.claims.models import Claim
+from tracker.core.countries import COUNTRIES
+from tracker.core.models import Unit
+from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterUser
+from tracker.licences.models import Licence, LicenceItem
+from tracker.organizations.models import Organization
+from tracker.reconciliation.models import Evidence, Finding, ReconciliationRun
+from tracker.reports.tables import (
+    EvidenceLine,
+    Line,
+    MonthLine,
+    Plan,
+    PlanClaim,
+    RuleDate,
+    SourceLine,
+    Trace,
+    figure_words,
+    instant,
+    number,
+)
+from tracker.rules.models import ExportRule
+from tracker.shipments.models import Shipment
+from tracker.sources.models import Source, Verification
+
+SLICE = 1000
+PLAN_SIZE_CHIPS = 1000
+"""Smaller plans are not set beside the ledger."""
+CHIPS_PER_UNNAMED_SERVER = 8
+
+API_NAMES = {
+    "chip": "chips",
+    "chipfamily": "chip-families",
+    "chipspecification": "specifications",
+    "claim": "claims",
+    "datacenter": "data-centers",
+    "exportrule": "rules",
+    "licence": "licences",
+    "licencerequirement": "licence-requirements",
+    "listentry": "list-entries",
+    "organization": "organizations",
+    "ownershipstake": "stakes",
+    "shipment": "shipments",
+    "source": "sources",
+}
+"""Names of the API's resources by the table they read. Of any other table the API gives the history of a
+record."""
+
+_AREAS = {"site": DataCenter, "org": Organization, "organization": Organization}
+_SCOPES = {"chip": Chip, "family": ChipFamily}
+_PLANNED = (Claim.Status.PLANNED, Claim.Status.ANNOUNCED)
+_STANDING = (Claim.Status.INSTALLED, Claim.Status.OPERATIONAL)
+_ONE_EACH = (Unit.CHIPS, Unit.CARDS)
+_CARRIERS = (Unit.SERVERS, Unit.SYSTEMS, Unit.RACKS)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The ledger as known at ``at``; None reads it as it stands now."""
+
+    at: datetime | None
+
+    def known(self, model: Any) -> QuerySet:
+        return model.objects.known_at(self.at)
+
+    def counts(self) -> dict[str, int]:
+        """How many records of each kind the ledger holds, and how many sources nobody has checked against a
+        page yet."""
+        kinds = {
+            "sources": Source,
+            "claims": Claim,
+            "shipments": Shipment,
+            "licences": Licence,
+            "chips": Chip,
+            "organizations": Organization,
+            "data_centers": DataCenter,
+            "rules": ExportRule,
+        }
+        found = {name: self.known(model).count() for name, model in kinds.items()}
+        return found | {
+            "sources_unverified": self.known(Source).filter(verification=Verification.MEMORY).count()
+        }
+
+    def synthetic_records(self) -> int:
+        """Claims, movements, licences, sites and parties that the generator made."""
+        kinds = (Claim, Shipment, Licence, DataCenter, Organization)
+        return sum(self.known(model).filter(is_synthetic=True).count() for model in kinds)
+
+    # --- findings -------------------------------------------------------------------------------------------
+    # --------------
+
+    def lines(self, run: ReconciliationRun) -> Iterator[Line]:
+        """The findings of a run in the order of their keys, each with its evidence."""
+        keys = list(run.findings.order_by("key").values_list("id", flat=True))
+        for start in range(0, len(keys), SLICE):
+            rows = run.findings.filter(id__in=keys[start : start + SLICE]).select_related(
+                "discrepancy__first_run"
+            )
+            yield from self._lines(list(rows.order_by("key")))
+
+    def _lines(self, findings: Sequence[Finding]) -> Iterator[Line]:
+        pieces = list(Evidence.objects.filter(finding__in=findings).order_by("finding_id", "order"))
+        evidence = self._evidence(pieces)
+        areas = self._names(_AREAS, {row.area for row in findings})
+        scopes = self._names(_SCOPES, {row.scope for row in findings})
+        for row in findings:
+            yield _line(
+                row, areas.get(row.area, row.area), scopes.get(row.scope, row.scope), tuple(evidence[row.id])
+            )
+
+    def _names(self, kinds: dict[str, Any], labels: Iterable[str]) -> dict[str, str]:
+        """Readable names for labels like ``site:colossus-1``, found by slug."""
+        slugs: dict[Any, dict[str, str]] = defaultdict(dict)
+        for label in labels:
+            kind, _, slug = label.partition(":")
+            if kind in kinds:
+                slugs[kinds[kind]][slug] = label
+        return {
+            wanted[slug]: name
+            for model, wanted in slugs.items()
+            for slug, name in self.known(model).filter(slug__in=wanted).values_list("slug", "name")
+        } | {label: _country(label) for label in labels if label.startswith("country:")}
+
+    def _evidence(self, pieces: Sequence[Evidence]) -> dict[int, list[EvidenceLine]]:
+        wanted: dict[str, set[int]] = defaultdict(set)
+        for piece in pieces:
+            wanted[piece.model_name].add(piece.object_id)
+        records = {
+            (name, row.pk): row for name in sorted(wanted) for row in self._records(name, wanted[name])
+        }
+        lines: dict[int, list[EvidenceLine]] = defaultdict(list)
+        for piece in pieces:
+            record = records.get((piece.model_name, piece.object_id))
+            same = record is not None and record.version == piece.version
+            lines[piece.finding_id].append(self._evidence_line(piece, record if same else None))
+        return lines
+
+    def _records(self, name: str, ids: set[int]) -> QuerySet:
+        model = apps.get_model("tracker", name)
+        fields = {field.name for field in model._meta.get_fields()}
+        related = [
+            field for field in ("source", "chip", "family", "licence", "data_center") if field in fields
+        ]
+        if "licence" in related and "source" not in related:
+            related.append("licence__source")
+        return self.known(model).filter(pk__in=ids).select_related(*related)
+
+    def _evidence_line(self, piece: Evidence, record: Any) -> EvidenceLine:
+        source = record if isinstance(record, Source) else getattr(record, "source", None)
+        if source is None and record is not None:
+            source = getattr(getattr(record, "licence", None), "source", None)
+        return EvidenceLine(
+            role=piece.role,
+            record=_record_name(piece, record),
+            version=piece.version,
+            label=piece.label,
+            figure=_figure(record),
+            grade=getattr(record, "grade", "") or (source.grade if source else ""),
+            verification=getattr(record, "verification", "") or (source.verification if source else ""),
+            allegation=getattr(record, "allegation", ""),
+            api_path=self.api_path(piece.model_name, piece.object_id),
+            source=self.source_line(source) if source else None,
+            contribution=piece.contribution,
+            variance_share=piece.variance_share,
+            synthetic=bool(getattr(record, "is_synthetic", False))
+            or (source is not None and source.verification == "synthetic"),
+            bounds=_bounds(record) if isinstance(record, Claim) else None,
+            bound=getattr(record, "bound", ""),
+            unit=getattr(record, "unit", ""),
+        )
+
+    def api_path(self, model_name: str, pk: int) -> str:
+        """Where the API gives the record as it was known at the instant, or its history where it has no page
+        of its own."""
+        resource = API_NAMES.get(model_name)
+        if resource is None:
+            return f"/api/v1/records/{model_name}/{pk}/"
+        known_at = f"?known_at={instant(self.at)}" if self.at else ""
+        return f"/api/v1/{resource}/{pk}/{known_at}"
+
+    def source_line(self, source: Source) -> SourceLine:
+        return SourceLine(
+            slug=source.slug,
+            title=source.title,
+            publisher=source.publisher,
+            url=source.url,
+            published_on=source.published_on,
+            published_on_basis=source.get_published_on_basis_display(),
+            retrieved_on=source.retrieved_on,
+            kind=source.get_kind_display(),
+            grade=source.grade,
+            verification=source.verification,
+            licence_note=source.licence_note,
+            api_path=self.api_path("source", source.pk),
+        )
+
+    # --- plans beside the ledger
+    # ----------------------------------------------------------------------------------------------
+
+    def plans(self) -> tuple[Plan, ...]:
+        """Published plans of at least 1,000 chips by site, or by party where no site is named, the largest
+        first."""
+        planned = self.known(Claim).filter(Q(status__in=_PLANNED) | Q(kind=Claim.Kind.PLANNED))
+        groups: dict[tuple[str, int], list[Claim]] = defaultdict(list)
+        for claim in planned.select_related("source", "subject", "data_center", "chip", "family").order_by(
+            "slug"
+        ):
+            if claim.data_center_id:
+                groups["site", claim.data_center_id].append(claim)
+            elif claim.subject_id:
+                groups["party", claim.subject_id].append(claim)
+        plans = [
+            self._plan(claims)
+            for claims in groups.values()
+            if max(_chips_named(claim) for claim in claims) >= PLAN_SIZE_CHIPS
+        ]
+        return tuple(sorted(plans, key=lambda plan: (-plan.size, plan.slug)))
+
+    def _plan(self, claims: Sequence[Claim]) -> Plan:
+        site, subject = claims[0].data_center, claims[0].subject
+        parts = self._parts(site) if site else []
+        inside = [site, *parts] if site else []
+        parties = {row.operator_id for row in inside} | {claim.subject_id for claim in claims}
+        parties |= set(
+            self.known(DataCenterUser)
+            .filter(data_center__in=inside)
+            .values_list("organization_id", flat=True)
+        )
+        parties.discard(None)
+        place = ", ".join(filter(None, [site.region, _country(f"country:{site.country}")])) if site else ""
+        return Plan(
+            slug=site.slug if site else subject.slug,
+            name=site.name if site else subject.name,
+            kind=site.kind if site else "organization",
+            place=place
+            or (
+                _country(f"country:{claims[0].destination_country}") if claims[0].destination_country else ""
+            ),
+            parts=tuple(part.name for part in parts),
+            note=site.note if site else "",
+            claims=tuple(self._plan_claim(claim) for claim in claims),
+            trace=self._trace(inside, parties, claims),
+        )
+
+    def _parts(self, site: DataCenter) -> list[DataCenter]:
+        """Everything that lies inside a site, at any depth, by slug."""
+        inside, frontier = set(), {site.pk}
+        while frontier:
+            below = set(
+                self.known(DataCenterPart).filter(whole_id__in=frontier).values_list("part_id", flat=True)
+            )
+            frontier = below - inside - {site.pk}
+            inside |= frontier
+        return list(self.known(DataCenter).filter(pk__in=inside).order_by("slug"))
+
+    def _plan_claim(self, claim: Claim) -> PlanClaim:
+        return PlanClaim(
+            slug=claim.slug,
+            figure=_figure(claim),
+            status=claim.get_status_display(),
+            said=claim.original_text,
+            note=claim.note,
+            grade=claim.grade,
+            verification=claim.verification,
+            allegation=claim.allegation,
+            api_path=self.api_path("claim", claim.pk),
+            source=self.source_line(claim.source),
+            size=_chips_named(claim),
+        )
+
+    def _trace(self, inside: Sequence[DataCenter], parties: set[int], claims: Sequence[Claim]) -> Trace:
+        sites = {site.pk for site in inside}
+        into = Q(destination_id__in=sites) | Q(destination__isnull=True) & (
+            Q(consignee_id__in=parties) | Q(end_user_id__in=parties)
+        )
+        moved = (
+            self.known(Shipment)
+            .counted()
+            .filter(into)
+            .aggregate(
+                lines=Count("id"),
+                chips=Sum(_CHIPS),
+                counted=Count(_CHIPS),
+                floors=Count("id", filter=Q(bound=Shipment.Bound.FLOOR)),
+            )
+        )
+        where = Q(data_center_id__in=sites) if sites else Q(subject_id__in=parties, data_center__isnull=True)
+        standing = (
+            self.known(Claim).filter(where, status__in=_STANDING).select_related("source", "chip", "family")
+        )
+        licences = (
+            self.known(LicenceItem)
+            .select_related("licence", "chip", "family")
+            .order_by("licence__reference", "id")
+        )
+        naming = Q(licence__consignee_id__in=parties) | Q(licence__end_user_id__in=parties)
+        return Trace(
+            lines=moved["lines"],
+            chips=float(moved["chips"] or 0),
+            uncounted=moved["lines"] - moved["counted"],
+            at_least=moved["floors"] > 0,
+            installed=tuple(self._plan_claim(claim) for claim in standing.order_by("slug")),
+            licences_naming=tuple(_licence_words(item) for item in licences.filter(naming)),
+            licences_country=tuple(
+                _licence_words(item)
+                for item in licences.filter(self._same_trade(inside, claims)).exclude(naming)
+            ),
+        )
+
+    def _same_trade(self, inside: Sequence[DataCenter], claims: Sequence[Claim]) -> Q:
+        """Licence items for the country of a plan and for chips that its name may stand for."""
+        countries = {site.country for site in inside} | {claim.destination_country for claim in claims}
+        countries.discard("")
+        families = {claim.family_id for claim in claims if claim.family_id}
+        chips = {claim.chip_id for claim in claims if claim.chip_id}
+        chips |= set(
+            self.known(ChipFamilyMember).filter(family_id__in=families).values_list("chip_id", flat=True)
+        )
+        wider = (
+            set(self.known(ChipFamilyMember).filter(chip_id__in=chips).values_list("family_id", flat=True))
+            | families
+        )
+        return Q(licence__destination_country__in=countries) & (Q(chip_id__in=chips) | Q(family_id__in=wider))
+
+    # --- movements and rules
+    # ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _movements(self) -> QuerySet:
+        return self.known(Shipment).counted()
+
+    def months(self) -> tuple[MonthLine, ...]:
+        """Documented movements by month of shipping (of receipt where only that is known), in order of time."""
+        rows = (
+            self._movements.annotate(month=TruncMonth(Coalesce("shipped_on", "received_on")))
+            .filter(month__isnull=False)
+            .order_by("month")
+            .values("month")
+            .annotate(lines=Count("id"), total=Sum(_CHIPS))
+        )
+        return tuple(MonthLine(row["month"], row["lines"], float(row["total"] or 0)) for row in rows)
+
+    def undated_lines(self) -> int:
+        return self._movements.filter(shipped_on__isnull=True, received_on__isnull=True).count()
+
+    def destinations(self) -> dict[str, float]:
+        """Chips on documented lines by country of destination."""
+        rows = (
+            self._movements.order_by("destination_country")
+            .values("destination_country")
+            .annotate(total=Sum(_CHIPS))
+        )
+        return {row["destination_country"]: float(row["total"]) for row in rows if row["total"]}
+
+    def rules(self) -> tuple[RuleDate, ...]:
+        """The days on which export rules took effect."""
+        rows = self.known(ExportRule).order_by("rule_id", "id")
+        return tuple(
+            RuleDate(row.in_force.lower, row.rule_id, row.title, row.citation, row.verification)
+            for row in rows
+            if row.in_force and row.in_force.lower
+        )
+
+
+_CHIPS = Case(
+    When(unit__in=_ONE_EACH, then=F("quantity")),
+    When(unit__in=_CARRIERS, chips_per_unit__isnull=False, then=F("quantity") * F("chips_per_unit")),
+    default=None,
+    output_field=DecimalField(max_digits=30, decimal_places=5),
+)
+"""Chips of a shipment line; null where the line is not counted in chips and its carrier's model is not named."""
+
+
+def _line(row: Finding, area: str, scope: str, evidence: tuple[EvidenceLine, ...]) -> Line:
+    return Line(
+        key=row.key,
+        check=row.check_code,
+        area=row.area,
+        area_name=area,
+        scope=row.scope,
+        scope_name=scope,
+        period=row.period,
+        counterpart=row.counterpart,
+        verdict=row.verdict,
+        headline=row.headline,
+        severity=row.severity,
+        strength=row.strength,
+        weakest_grade=row.weakest_grade,
+        is_discrepancy=row.is_discrepancy,
+        unit=row.unit,
+        expected=row.expected,
+        reported=row.reported,
+        gap=row.gap,
+        sigma=row.sigma,
+        statistic=row.statistic,
+        p=row.p,
+        q=row.q,
+        threshold=row.threshold,
+        family=row.family,
+        gap_h100e=row.gap_h100e,
+        sq=row.sq,
+        mdg=row.mdg,
+        formula=row.formula,
+        sections=tuple((part["heading"], part["body"]) for part in row.sections),
+        numbers=row.numbers,
+        first_run=row.discrepancy.first_run.key if row.discrepancy else "",
+        evidence=evidence,
+    )
+
+
+def _country(label: str) -> str:
+    code = label.partition(":")[2]
+    return COUNTRIES.get(code, code)
+
+
+def _record_name(piece: Evidence, record: Any) -> str:
+    for field in ("slug", "reference", "rule_id"):
+        if name := getattr(record, field, ""):
+            return name
+    for part in ("chip", "licence", "data_center"):
+        if owner := getattr(record, part, None):
+            return f"{getattr(owner, 'slug', '') or owner.reference}: {record._meta.verbose_name}"
+    return str(record) if record is not None else f"{piece.model_name} {piece.object_id}"
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _bounds(claim: Claim) -> tuple[float | None, float | None, float | None]:
+    return _float(claim.low), _float(claim.best), _float(claim.high)
+
+
+def _figure(record: Any) -> str:
+    """What a record reports, in words; empty for records that report no quantity."""
+    if isinstance(record, Claim):
+        low, best, high = _bounds(record)
+        return figure_words(
+            low=low, best=best, high=high, bound=record.bound, unit=record.unit, exact=record.is_exact
+        )
+    if isinstance(record, Shipment | LicenceItem):
+        ends = {"floor": "low", "ceiling": "high"}.get(record.bound, "best")
+        values: dict[str, float | None] = {"low": None, "best": None, "high": None} | {
+            ends: float(record.quantity)
+        }
+        return figure_words(
+            bound=record.bound, unit=record.unit, exact=getattr(record, "is_exact", False), **values
+        )
+    if hasattr(record, "megawatts"):
+        return f"{number(float(record.megawatts))} MW ({record.get_basis_display()})"
+    return ""
+
+
+def _chips_named(claim: Claim) -> float:
+    """The largest number of chips a claim names, for ordering; servers of no named model count as eight; 0
+    for other units."""
+    largest = max(
+        (float(value) for value in (claim.low, claim.best, claim.high) if value is not None), default=0.0
+    )
+    if claim.unit in _ONE_EACH or claim.unit == Unit.GPU_EQUIVALENTS:
+        return largest
+    if claim.unit in _CARRIERS:
+        per_unit = claim.chips_per_unit or (0 if claim.unit == Unit.RACKS else CHIPS_PER_UNNAMED_SERVER)
+        return largest * float(per_unit)
+    return 0.0
+
+
+def _licence_words(item: LicenceItem) -> str:
+    licence, scope = item.licence, item.chip or item.family
+    known = licence.valid_from or licence.valid_until
+    valid = (
+        f"valid {licence.valid_from or '…'} to {licence.valid_until or '…'}" if known else "dates not known"
+    )
+    mark = " UNVERIFIED" if licence.verification == Verification.MEMORY else ""
+    return f"{licence.reference}: {_figure(item)} of {scope.name}, {licence.authority}, {valid}{mark}"

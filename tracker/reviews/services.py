@@ -1,0 +1,264 @@
+"""What people do about records and findings: look at the history of a record, close and open discrepancies, hold roles."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.apps import apps
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import AbstractUser, Group, Permission
+from django.db import connection, models, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from tracker.core.errors import BadInput
+from tracker.core.models import RecordVersion, Versioned
+from tracker.reconciliation.models import Discrepancy
+from tracker.reviews.history import Change, changes, content
+
+# --- discrepancies --------------------------------------------------------------------------------------------------------
+
+SENTENCE_WORDS = 3
+"""Fewer words than this explain nothing to a later reader."""
+
+
+def resolve(discrepancy: Discrepancy, actor: AbstractUser, reason: str, resolution: str) -> Discrepancy:
+    """Close a discrepancy for one of the reasons of :class:`Discrepancy.Reason`, with a sentence that a reader can follow.
+
+    It stays closed until a record it rests on changes. The decision is kept in the log of decisions.
+
+    Raises:
+        BadInput: an unknown reason, no sentence, or a discrepancy that is closed already.
+    """
+    resolution = resolution.strip()
+    if reason not in Discrepancy.Reason.values:
+        raise BadInput(
+            f"'{reason}' is no reason for closing; choose one of: {', '.join(Discrepancy.Reason.values)}."
+        )
+    if len(resolution.split()) < SENTENCE_WORDS:
+        raise BadInput("Say in a sentence why it is closed, so that a reader a year from now can follow.")
+    with transaction.atomic():
+        row = _locked(discrepancy)
+        if row.state == Discrepancy.State.RESOLVED:
+            raise BadInput(f"{row} was resolved by {row.resolved_by} already; reopen it first.")
+        row.state, row.reason, row.resolution = Discrepancy.State.RESOLVED, reason, resolution
+        row.resolved_by, row.resolved_at = actor.get_username(), timezone.now()
+        row.resolved_evidence_sha256 = row.latest.evidence_sha256 if row.latest else ""
+        row.save()
+        _log(row, actor, f"Resolved ({row.get_reason_display()}): {resolution}")
+    return row
+
+
+def reopen(discrepancy: Discrepancy, actor: AbstractUser, reason: str) -> Discrepancy:
+    """Open a resolved discrepancy again, with a sentence; the closing and its words stay in the log of decisions.
+
+    Raises:
+        BadInput: no sentence, or a discrepancy that is not resolved.
+    """
+    reason = reason.strip()
+    if len(reason.split()) < SENTENCE_WORDS:
+        raise BadInput("Say in a sentence why it is opened again.")
+    with transaction.atomic():
+        row = _locked(discrepancy)
+        if row.state != Discrepancy.State.RESOLVED:
+            raise BadInput(f"{row} is not resolved, so there is nothing to open again.")
+        row.state = Discrepancy.State.REOPENED
+        row.reason = row.resolution = row.resolved_by = row.resolved_evidence_sha256 = ""
+        row.resolved_at = None
+        row.save()
+        _log(row, actor, f"Reopened: {reason}")
+    return row
+
+
+def assign(discrepancy: Discrepancy, actor: AbstractUser, assignee: AbstractUser | None) -> Discrepancy:
+    """Give a discrepancy to somebody to look into, or to nobody (None).
+
+    Raises:
+        BadInput: an account that is closed.
+    """
+    if assignee is not None and not assignee.is_active:
+        raise BadInput(f"{assignee.get_username()} can no longer sign in; choose somebody who can.")
+    with transaction.atomic():
+        row = _locked(discrepancy)
+        row.assignee = assignee
+        row.save(update_fields=["assignee"])
+        _log(row, actor, f"Assigned to {assignee.get_username()}" if assignee else "Assigned to nobody")
+    return row
+
+
+def decisions(discrepancy: Discrepancy) -> models.QuerySet[LogEntry]:
+    """Who decided what about a discrepancy, newest first."""
+    return (
+        LogEntry.objects.filter(content_type__app_label="tracker", content_type__model="discrepancy")
+        .filter(object_id=str(discrepancy.pk))
+        .select_related("user")
+        .order_by("-action_time", "-id")
+    )
+
+
+def _locked(discrepancy: Discrepancy) -> Discrepancy:
+    """The row as it stands now, held until the end of the transaction: two people may decide at once."""
+    return Discrepancy.objects.select_for_update(of=("self",)).select_related("latest").get(pk=discrepancy.pk)
+
+
+def _log(row: Discrepancy, actor: AbstractUser, words: str) -> None:
+    LogEntry.objects.log_actions(actor.pk, [row], CHANGE, change_message=words, single_object=True)
+
+
+# --- the history of a record ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Event:
+    """One version of one record coming to be, or the deletion of one.
+
+    ``row``: all columns of the version (of the last one, for a deletion). ``changes``: against the version before; empty for
+    the first.
+    """
+
+    model: type[models.Model]
+    object_id: int
+    version: int
+    kind: str  # recorded | changed | deleted
+    at: datetime
+    by: str
+    reason: str
+    batch: str
+    row: dict[str, Any] = field(repr=False)
+    changes: tuple[Change, ...] = ()
+
+    def content(self) -> dict[str, Any]:
+        return content(self.row)
+
+
+def history(record: Versioned, parts: Iterable[tuple[type[Versioned], str]] = ()) -> list[Event]:
+    """Every version of a record and of its parts, newest first.
+
+    ``parts``: (model, name of its foreign key to the record), e.g. ``(Alias, "organization")``. A part that was taken away is
+    still found, by the foreign key that its last version carried.
+    """
+    events = _events(type(record), "id", record.pk)
+    for model, foreign_key in parts:
+        events += _events(model, model._meta.get_field(foreign_key).column, record.pk)
+    return sorted(events, key=lambda event: (event.at, event.version, event.object_id), reverse=True)
+
+
+def _events(model: type[models.Model], column: str, pk: int) -> list[Event]:
+    table = model._meta.db_table
+    kept = RecordVersion.objects.filter(table_name=table)
+    kept = kept.filter(object_id=pk) if column == "id" else kept.filter(**{f"row__{column}": pk})
+    by_object: dict[int, list[RecordVersion]] = {}
+    for version in kept.order_by("object_id", "version"):
+        by_object.setdefault(version.object_id, []).append(version)
+    standing = {row["id"]: row for row in _standing_rows(table, column, pk)}
+    events: list[Event] = []
+    for object_id in sorted(by_object.keys() | standing.keys()):
+        versions = by_object.get(object_id, [])
+        rows = [version.row for version in versions]
+        if object_id in standing:
+            rows.append(standing[object_id])
+        events += _recordings(model, rows)
+        if versions and versions[-1].operation != RecordVersion.Operation.UPDATE:
+            events.append(_deletion(model, versions[-1]))
+    return events
+
+
+def _standing_rows(table: str, column: str, pk: int) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        name, key = connection.ops.quote_name(table), connection.ops.quote_name(column)
+        cursor.execute(f"SELECT to_jsonb(t)::text FROM {name} t WHERE t.{key} = %s", [pk])  # noqa: S608 - our own names
+        return [json.loads(text) for (text,) in cursor.fetchall()]
+
+
+def _recordings(model: type[models.Model], rows: list[dict[str, Any]]) -> list[Event]:
+    pairs = zip([None, *rows], rows, strict=False)
+    return [
+        Event(
+            model=model,
+            object_id=row["id"],
+            version=row["version"],
+            kind="recorded" if before is None else "changed",
+            at=parse_datetime(row["recorded_at"]),
+            by=row["recorded_by"],
+            reason=row["recorded_reason"],
+            batch=row["recorded_batch"],
+            row=row,
+            changes=() if before is None else changes(before, row),
+        )
+        for before, row in pairs
+    ]
+
+
+def _deletion(model: type[models.Model], last: RecordVersion) -> Event:
+    return Event(
+        model=model,
+        object_id=last.object_id,
+        version=last.version,
+        kind="deleted",
+        at=last.superseded_at,
+        by=last.superseded_by,
+        reason=last.superseded_reason,
+        batch=last.superseded_batch,
+        row=last.row,
+    )
+
+
+# --- roles ----------------------------------------------------------------------------------------------------------------
+
+LAW = ("exportrule", "licencerequirement", "ruleinterval", "countrygroup", "countrygroupmember")
+"""Changed by reviewers only: one wrong threshold would judge every shipment wrongly."""
+
+PARTS = (
+    "alias", "chipfamilymember", "claimconflict", "datacenterpart", "datacenterstatus", "datacenteruser", "licenceitem",
+    "shipmentclaim", "sitepower", "ownershipstake", "listentry",
+)  # fmt: skip
+"""Rows that hang on a record; an analyst may take one away, its history is kept."""
+
+
+def role_permissions() -> dict[str, set[str]]:
+    """What each role may do, as ``app.codename``; each role holds only what its work needs.
+
+    Reader looks. Analyst records and corrects. Reviewer also deletes, changes the law and closes discrepancies. Operator looks,
+    starts runs and keeps the schedule and the record of sign-ins; accounts are kept by superusers alone.
+    """
+    ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
+    ledger = [
+        m._meta.model_name for m in apps.get_app_config("tracker").get_models() if issubclass(m, Versioned)
+    ]
+    reader = {f"tracker.view_{name}" for name in ours}
+    analyst = reader | {
+        f"tracker.{verb}_{name}" for name in ledger if name not in LAW for verb in ("add", "change")
+    }
+    analyst |= {f"tracker.delete_{name}" for name in PARTS}
+    reviewer = analyst | {f"tracker.{verb}_{name}" for name in ledger for verb in ("add", "change", "delete")}
+    reviewer |= {"tracker.resolve_discrepancy", "tracker.add_reconciliationrun"}
+    operator = reader | {"tracker.add_reconciliationrun", "axes.view_accessattempt", "axes.view_accesslog"}
+    operator |= {"axes.view_accessfailurelog", "axes.delete_accessattempt"}
+    for name in ("periodictask", "intervalschedule", "crontabschedule", "clockedschedule"):
+        operator |= {f"django_celery_beat.{verb}_{name}" for verb in ("view", "add", "change")}
+    return {"Reader": reader, "Analyst": analyst, "Reviewer": reviewer, "Operator": operator}
+
+
+def ensure_roles(**_signal: Any) -> dict[str, int]:
+    """Make the four groups, or set them back to what :func:`role_permissions` says; returns permissions per role.
+
+    Safe to run after every migration; permissions of apps that are not installed are passed over. For other needs make groups of
+    other names: these four belong to the code.
+    """
+    wanted = role_permissions()
+    names = set().union(*wanted.values())
+    found = {
+        f"{row.content_type.app_label}.{row.codename}": row
+        for row in Permission.objects.select_related("content_type")
+        if f"{row.content_type.app_label}.{row.codename}" in names
+    }
+    counts = {}
+    for role, permissions in wanted.items():
+        group, _ = Group.objects.get_or_create(name=role)
+        group.permissions.set([found[name] for name in permissions if name in found])
+        counts[role] = group.permissions.count()
+    return counts

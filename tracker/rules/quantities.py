@@ -1,0 +1,116 @@
+"""Quantity limits of export rules: compute caps per calendar year, and volume ratios with uncertain terms.
+
+Both are arithmetic on figures handed in; which movements count, and under which rule, is decided by the
+caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from math import inf, sqrt
+from statistics import NormalDist
+
+RATIO_LEVELS = ((0.99, "breach"), (0.90, "likely"), (0.50, "possible"))
+"""Lowest probability that the limit is exceeded, and what the result is then called."""
+
+
+@dataclass(frozen=True, slots=True)
+class CapMovement:
+    """So many ICs of one chip to one ultimate consignee on a day."""
+
+    id: str
+    to: str
+    chip: str
+    quantity: float
+    shipped: date
+
+
+@dataclass(frozen=True, slots=True)
+class CapTotals:
+    """TPP per ``who/year`` (keys sorted), the keys above the cap, and what is left (negative: exceeded by).
+
+    ``uncounted``: movements whose chip has no known TPP; with any of them a total is a lower limit only.
+    """
+
+    totals: Mapping[str, float]
+    breaches: tuple[str, ...]
+    headroom: Mapping[str, float]
+    uncounted: tuple[str, ...] = ()
+
+
+def cap_totals(
+    movements: Iterable[CapMovement],
+    tpp: Mapping[str, float | None],
+    parent: Mapping[str, str],
+    cap_tpp: float,
+    per: str = "parent",
+) -> CapTotals:
+    """Sum of quantity x TPP per calendar year and per ultimate consignee, or per its ultimate parent.
+
+    ``per``: ``consignee`` or ``parent`` (a consignee without a parent in ``parent`` stands for itself).
+    Source of the usual cap: 15 CFR 740.29, License Exception LPP, 26,900,000 TPP a year; in the text since
+    January 2025, never enforced.
+
+    Raises ValueError for another ``per``.
+    """
+    if per not in ("consignee", "parent"):
+        raise ValueError(f"a cap counts per consignee or per parent, not per {per!r}")
+    totals: dict[str, float] = {}
+    uncounted = []
+    for movement in sorted(movements, key=lambda m: (m.shipped, m.id)):
+        rate = tpp.get(movement.chip)
+        if rate is None:
+            uncounted.append(movement.id)
+            continue
+        who = parent.get(movement.to, movement.to) if per == "parent" else movement.to
+        key = f"{who}/{movement.shipped.year}"
+        totals[key] = totals.get(key, 0) + movement.quantity * rate
+    totals = dict(sorted(totals.items()))
+    return CapTotals(
+        totals=totals,
+        breaches=tuple(key for key, total in totals.items() if total > cap_tpp),
+        headroom={key: cap_tpp - total for key, total in totals.items()},
+        uncounted=tuple(uncounted),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RatioLevel:
+    """How a volume stands to its limit. Numbers are None where the denominator is not known.
+
+    ``allowed`` = limit x denominator, ``excess`` = numerator - allowed, ``sigma`` its standard deviation,
+    ``p_exceeds`` the probability that the true numerator lies above what is allowed. ``level``: breach,
+    likely, possible, within, or ``cannot be evaluated``.
+    """
+
+    ratio: float | None
+    allowed: float | None
+    excess: float | None
+    sigma: float | None
+    p_exceeds: float | None
+    level: str
+
+
+def ratio_level(
+    numerator: float,
+    denominator: float | None,
+    limit: float,
+    sd_numerator: float = 0.0,
+    sd_denominator: float = 0.0,
+) -> RatioLevel:
+    """``p = Phi((N - rho D) / sqrt(sN^2 + rho^2 sD^2))``; standard deviations in the units of their terms.
+
+    With no uncertainty at all p is 1 above the limit and 0 at or below it: a limit that is met exactly is
+    kept. The ratio is infinite where the denominator is 0 and the numerator is not.
+    """
+    if denominator is None:
+        return RatioLevel(None, None, None, None, None, "cannot be evaluated")
+    allowed = limit * denominator
+    excess = numerator - allowed
+    sigma = sqrt(sd_numerator**2 + (limit * sd_denominator) ** 2)
+    p = NormalDist().cdf(excess / sigma) if sigma else float(excess > 0)
+    ratio = numerator / denominator if denominator else (inf if numerator else 0.0)
+    level = next((name for lowest, name in RATIO_LEVELS if p >= lowest), "within")
+    return RatioLevel(ratio, allowed, excess, sigma, p, level)

@@ -1,0 +1,307 @@
+"""Rule files into rows, and rows into the rule book that the pure core reads."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.db import models, transaction
+from django.db.backends.postgresql.psycopg_any import DateRange
+
+from tracker.core.errors import BadInput
+from tracker.core.period import DAY, Period
+from tracker.rules import schema
+from tracker.rules.models import (
+    CountryGroup,
+    CountryGroupMember,
+    ExportRule,
+    LicenceRequirement,
+    RuleInterval,
+)
+from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
+from tracker.sources.models import Source
+from tracker.sources.services import sources_for_urls
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Loaded:
+    """How many rows a load made, changed and left alone, over all tables."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def load_rules(directory: Path, country_groups: Path | None = None) -> Loaded:
+    """Load all rule files of ``directory`` and the country groups (default: ``country_groups.yaml`` beside
+    it).
+
+    Everything is read and checked first; one mistake and nothing is written. Loading the same files again
+    changes nothing. Rows that no file mentions any more stay: law that once held still decides about its own
+    days. Intervals of a rule and members of a group are parts of it, so those that vanished from the file are
+    deleted (their versions are kept).
+
+    Raises BadInput naming file, rule, field, value and mend.
+    """
+    groups_path = country_groups or directory.parent / "country_groups.yaml"
+    documents = {path.name: _parsed(path) for path in sorted(directory.glob("*.yaml"))}
+    if not documents:
+        raise BadInput(f"{directory}: no rule files (*.yaml) here; name the directory that holds them")
+    files = schema.rule_files(documents, _parsed(groups_path), groups_path.name)
+    loaded = Loaded()
+    with transaction.atomic():
+        sources = sources_for_urls(_references(files))
+        _save_rules(files, sources, loaded)
+        _save_rows(files, sources, loaded)
+        _save_groups(files, sources, loaded)
+    log.info(
+        "rules loaded: %s created, %s updated, %s unchanged", loaded.created, loaded.updated, loaded.unchanged
+    )
+    return loaded
+
+
+def _parsed(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path}: there is no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path.name}: not readable as YAML: {error}") from error
+
+
+def _references(files: schema.RuleFiles) -> set[str]:
+    found = {reference for rule in files.rules for reference in rule.sources}
+    found |= {reference for row in files.matrix for reference in row.data.get("sources", ())}
+    for group in files.groups:
+        found |= set(group.sources) | {reference for _, reference in group.members}
+    return found | {reference for _, reference in files.aliases}
+
+
+def _range(period: Period) -> DateRange:
+    return DateRange(period.start, period.end, "[)")
+
+
+def _saved(
+    model: type[models.Model], standing: models.Model | None, values: Mapping[str, Any], loaded: Loaded
+) -> Any:
+    """The row with these values: made, brought up to date, or left untouched if it says the same already."""
+    if standing is None:
+        loaded.created += 1
+        return model._default_manager.create(**values)
+    changed = [name for name, value in values.items() if getattr(standing, name) != value]
+    if not changed:
+        loaded.unchanged += 1
+        return standing
+    for name in changed:
+        setattr(standing, name, values[name])
+    standing.save(update_fields=changed)
+    loaded.updated += 1
+    return standing
+
+
+_RULE_TEXTS = (
+    "regime",
+    "kind",
+    "title",
+    "summary",
+    "citation",
+    "enforcement",
+    "enforcement_note",
+    "licence_policy",
+)
+_RULE_STRUCTURES: dict[str, type] = {
+    "criteria": dict, "destinations": dict, "hq_rule": dict, "more": dict,
+    "addressees": list, "quantity_caps": list, "exceptions": list, "sources": list,
+}  # fmt: skip
+_RULE_DAYS = ("published_on", "released_on", "compliance_from", "verified_on")
+
+
+def _save_rules(files: schema.RuleFiles, sources: Mapping[str, Source], loaded: Loaded) -> None:
+    standing: dict[str, list[ExportRule]] = {}
+    for row in ExportRule.objects.select_related("source"):
+        standing.setdefault(row.rule_id, []).append(row)
+    intervals: dict[int, list[RuleInterval]] = {}
+    for interval in RuleInterval.objects.select_related("rule"):
+        intervals.setdefault(interval.rule_id, []).append(interval)
+    for rule in files.rules:
+        versions = standing.get(rule.id, [])
+        same = next((row for row in versions if row.in_force.lower == rule.period.start), None)
+        for row in versions:
+            if row is not same and _period(row.in_force).overlaps(rule.period):
+                raise BadInput(
+                    f"rule {rule.id}: the file has it from {rule.period}, the database from {_period(row.in_force)}; "
+                    "correct the dates of the record that stands, or end it the day before the new version begins"
+                )
+        row = _saved(ExportRule, same, _rule_values(rule.data, rule.period, sources), loaded)
+        wanted = [
+            {
+                "rule": row, "period": _range(i.period), "status": i.status.value, "note": i.note,
+                "citation": i.citation, "verification": i.verification,
+            }
+            for i in rule.intervals
+        ]  # fmt: skip
+        _save_parts(RuleInterval, intervals.get(row.pk, []), wanted, ("period",), loaded)
+
+
+def _rule_values(data: Mapping[str, Any], period: Period, sources: Mapping[str, Source]) -> dict[str, Any]:
+    values: dict[str, Any] = {name: data.get(name, "") for name in (*_RULE_TEXTS, "verification", "note")}
+    values |= {name: data.get(name, kind()) for name, kind in _RULE_STRUCTURES.items()}
+    values |= {name: date.fromisoformat(data[name]) if name in data else None for name in _RULE_DAYS}
+    return values | {"rule_id": data["id"], "in_force": _range(period), "source": sources[data["sources"][0]]}
+
+
+_ROW_TEXTS = (
+    "letter",
+    "vendor_hq",
+    "when",
+    "result",
+    "answer",
+    "policy",
+    "words",
+    "citation",
+    "verification",
+)
+_ROW_LISTS = ("items", "destinations", "not_destinations", "movements", "conditions", "sources")
+
+
+def _save_rows(files: schema.RuleFiles, sources: Mapping[str, Source], loaded: Loaded) -> None:
+    standing = {row.order: row for row in LicenceRequirement.objects.select_related("source")}
+    first_source = {rule.id: rule.sources[0] for rule in files.rules}
+    for row in files.matrix:
+        values: dict[str, Any] = {name: row.data.get(name, "") for name in _ROW_TEXTS}
+        values |= {name: row.data.get(name, []) for name in _ROW_LISTS}
+        main = values["sources"][0] if values["sources"] else first_source[row.rule]
+        values |= {
+            "order": row.order, "in_force": _range(row.period), "rule_id": row.rule, "party": row.party,
+            "jurisdiction": row.jurisdiction, "source": sources[main],
+        }  # fmt: skip
+        _saved(LicenceRequirement, standing.get(row.order), values, loaded)
+
+
+def _save_groups(files: schema.RuleFiles, sources: Mapping[str, Source], loaded: Loaded) -> None:
+    standing = {row.name: row for row in CountryGroup.objects.select_related("source")}
+    members: dict[int | None, list[CountryGroupMember]] = {}
+    for member in CountryGroupMember.objects.select_related("source", "group"):
+        members.setdefault(member.group_id, []).append(member)
+    for group in files.groups:
+        values = {
+            "name": group.name, "label": group.label, "is_set": group.is_set, "note": group.note,
+            "union": list(group.definition.union), "minus": list(group.definition.minus),
+            "source": sources[group.sources[0]], "sources": list(group.sources),
+        }  # fmt: skip
+        row = _saved(CountryGroup, standing.get(group.name), values, loaded)
+        wanted = [_member_values(member, row, "", sources[url]) for member, url in group.members]
+        _save_parts(CountryGroupMember, members.get(row.pk, []), wanted, ("country", "period"), loaded)
+    wanted = [_member_values(alias, None, alias.group, sources[url]) for alias, url in files.aliases]
+    _save_parts(CountryGroupMember, members.get(None, []), wanted, ("country", "period"), loaded)
+
+
+def _member_values(
+    member: Membership, group: CountryGroup | None, treated_as: str, source: Source
+) -> dict[str, Any]:
+    return {
+        "group": group, "treated_as": treated_as, "country": member.country, "period": _range(member.period),
+        "is_contested": member.contested, "note": member.note, "verification": member.verification, "source": source,
+    }  # fmt: skip
+
+
+def _save_parts(
+    model: type[models.Model],
+    standing: Iterable[models.Model],
+    wanted: list[dict[str, Any]],
+    key: tuple[str, ...],
+    loaded: Loaded,
+) -> None:
+    """Make the parts of one parent what the file says. A part is the same one if it starts on the same
+    day."""
+
+    def name(read: Any) -> tuple[Any, ...]:
+        return tuple(value.lower if isinstance(value := read(field), DateRange) else value for field in key)
+
+    kept = {name(lambda field, row=row: getattr(row, field)): row for row in standing}
+    named = {name(values.__getitem__): values for values in wanted}
+    # what vanished goes first, and what shrinks before what grows would still collide: so the gone are deleted
+    # before anything else, and ranges that moved are made anew
+    for part, row in list(kept.items()):
+        values = named.get(part)
+        if values is None or _ranges(row, values):
+            row.delete()
+            del kept[part]
+    for part, values in named.items():
+        _saved(model, kept.get(part), values, loaded)
+
+
+def _ranges(row: models.Model, values: Mapping[str, Any]) -> bool:
+    """Whether the date range of a standing part differs from the wanted one."""
+    return any(isinstance(value, DateRange) and getattr(row, name) != value for name, value in values.items())
+
+
+def rulebook(known_at: datetime | None = None) -> RuleBook:
+    """All rules, rows and groups as they stand, or as they were known at an instant. Six queries, whatever
+    the size."""
+    groups = {row.pk: row for row in CountryGroup.objects.known_at(known_at)}
+    members = list(CountryGroupMember.objects.known_at(known_at).order_by("country", "period"))
+    intervals: dict[int, list[dict[str, Any]]] = {}
+    for interval in RuleInterval.objects.known_at(known_at).order_by("period"):
+        intervals.setdefault(interval.rule_id, []).append(_interval_data(interval))
+    rules = ExportRule.objects.known_at(known_at).order_by("rule_id", "in_force")
+    rows = LicenceRequirement.objects.known_at(known_at).order_by("order")
+    return RuleBook(
+        rules=tuple(schema.rule(_rule_data(r, intervals.get(r.pk, [])), f"rule {r.rule_id}") for r in rules),
+        matrix=tuple(schema.matrix_row(_row_data(row), f"licence matrix, row {row.order}") for row in rows),
+        memberships=tuple(_membership(m, groups[m.group_id].name) for m in members if m.group_id is not None),
+        sets=tuple(CountrySet(g.name, tuple(g.union), tuple(g.minus)) for g in groups.values() if g.is_set),
+        aliases=tuple(_membership(m, m.treated_as) for m in members if m.group_id is None),
+        group_names=frozenset(group.name for group in groups.values()),
+    )
+
+
+def ruleset(on: date, known_at: datetime | None = None) -> RuleSet:
+    """The rules in force on a day, as they stand or as they were known at an instant."""
+    return rulebook(known_at).on(on)
+
+
+def _period(dates: DateRange) -> Period:
+    return Period(dates.lower, dates.upper)
+
+
+def _inclusive(dates: DateRange, first: str, last: str) -> dict[str, Any]:
+    """A half-open range in the words of the files, whose last day is inclusive."""
+    return {first: dates.lower, last: dates.upper - DAY if dates.upper else None}
+
+
+def _rule_data(row: ExportRule, intervals: list[dict[str, Any]]) -> dict[str, Any]:
+    names = (*_RULE_TEXTS, *_RULE_STRUCTURES, *_RULE_DAYS, "verification", "note")
+    data = {name: getattr(row, name) for name in names}
+    return (
+        data
+        | {"id": row.rule_id, "intervals": intervals}
+        | _inclusive(row.in_force, "effective_from", "effective_to_inclusive")
+    )
+
+
+def _interval_data(row: RuleInterval) -> dict[str, Any]:
+    data = {
+        "status": row.status,
+        "note": row.note,
+        "citation": row.citation,
+        "verification": row.verification,
+    }
+    return data | _inclusive(row.period, "from", "to_inclusive")
+
+
+def _row_data(row: LicenceRequirement) -> dict[str, Any]:
+    data = {name: getattr(row, name) for name in (*_ROW_TEXTS, *_ROW_LISTS, "order", "party", "jurisdiction")}
+    data["when"] = data["when"] or None
+    return data | {"rule": row.rule_id} | _inclusive(row.in_force, "from", "to_inclusive")
+
+
+def _membership(row: CountryGroupMember, group: str) -> Membership:
+    return Membership(group, row.country, _period(row.period), row.is_contested, row.verification, row.note)

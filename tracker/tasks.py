@@ -1,0 +1,72 @@
+"""Celery tasks: each takes ids, calls one service, returns a small summary. All may run twice without harm."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from celery import shared_task
+from django.db import transaction
+from django.utils import timezone
+
+from tracker.reconciliation import services
+from tracker.reconciliation.models import ReconciliationRun
+from tracker.reports.services import build_report
+
+QUEUE_PATIENCE = timedelta(minutes=2)
+"""How long a share may stand in the queue before it is taken for lost and queued again; a second message does no harm."""
+
+
+def request_run(requested_by: str, as_known_at: datetime | None = None) -> ReconciliationRun:
+    """Write a run down and, once that is committed, queue its shares."""
+    run = services.start_run(requested_by, as_known_at=as_known_at)
+    queue_run(run)
+    return run
+
+
+def queue_run(run: ReconciliationRun) -> None:
+    """Queue every share of a run that nobody is at work on, after the present transaction commits."""
+    run_id = run.id
+    transaction.on_commit(lambda: [reconcile_share.delay(pk) for pk in services.unfinished_shares(run_id)])
+
+
+@shared_task(name="tracker.reconcile_share")
+def reconcile_share(partition_id: int) -> str:
+    """Judge one share of a run; whoever finishes the last share closes the run."""
+    if not services.begin_share(partition_id):
+        return "over"
+    outcome = services.run_share(partition_id)
+    if outcome == "done":
+        close_run.delay(services.run_of(partition_id))
+    return outcome
+
+
+@shared_task(name="tracker.close_run")
+def close_run(run_id: int) -> bool:
+    """Close a run if all its shares are done, and build its report."""
+    closed = services.close_if_complete(run_id)
+    if closed:
+        build_run_report.delay(run_id)
+    return closed
+
+
+@shared_task(name="tracker.build_run_report")
+def build_run_report(run_id: int) -> str:
+    """Build the report of a finished run (again with the same bytes, if it exists)."""
+    return build_report(ReconciliationRun.objects.get(id=run_id)).html_sha256
+
+
+@shared_task(name="tracker.reap_runs")
+def reap_runs() -> int:
+    """Queue again what died with its worker or was lost by the broker, and close what is complete; returns shares queued."""
+    waiting = services.unfinished_shares(queued_before=timezone.now() - QUEUE_PATIENCE)
+    for pk in waiting:
+        reconcile_share.delay(pk)
+    for run_id in services.going_runs():
+        close_run.delay(run_id)
+    return len(waiting)
+
+
+@shared_task(name="tracker.reconcile_all")
+def reconcile_all(requested_by: str = "schedule") -> str:
+    """A full run, as the schedule asks for it; returns its key."""
+    return request_run(requested_by).key
