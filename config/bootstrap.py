@@ -24,8 +24,7 @@ BASE = Path(__file__).resolve().parent.parent
 LISTS = ("app", "test", "dev")
 WANTED = {"test": "test", "check_all": "dev"}  # by command; every other command needs the first list
 OLDEST = (3, 11)
-# What pip and uv print without a network; with every version locked, "no matching" means that no index
-# answered.
+# What pip and uv print without a network; with every version locked, "no matching" means that no index answered.
 UNREACHABLE = (
     "Failed to establish a new connection",
     "NameResolutionError",
@@ -41,9 +40,7 @@ class SetupError(RuntimeError):
 
 
 def ensure(argv: list[str]) -> None:
-    """Return when this process can import what its command needs; otherwise set that up and start again
-    inside ``.venv``.
-    """
+    """Return when this process can import what its command needs; otherwise set that up and start again inside ``.venv``."""
     venv = BASE / ".venv"
     inside = Path(sys.prefix).resolve() == venv.resolve()
     if os.environ.get("TRACKER_NO_BOOTSTRAP") or (not inside and importlib.util.find_spec("django")):

@@ -117,9 +117,7 @@ def _valkey_bin() -> Path:
 
 
 def _server_account() -> Any:
-    """PostgreSQL refuses to run as root: as root, lend it an account that is there already. None for anybody
-    else.
-    """
+    """PostgreSQL refuses to run as root: as root, lend it an account that is there already. None for anybody else."""
     if not _is_root():
         return None
     import pwd
@@ -146,9 +144,7 @@ def _reachable(path: Path, account: Any) -> bool:
 
 
 def _pg_home() -> Path:
-    """The folder that holds the cluster; outside the state folder only where the server's account cannot
-    reach in.
-    """
+    """The folder that holds the cluster; outside the state folder only where the server's account cannot reach in."""
     account = _server_account()
     state_dir().mkdir(parents=True, exist_ok=True)
     if _reachable(state_dir(), account):
@@ -273,9 +269,7 @@ def _ask(name: str, message: bytes) -> bytes:
 
 
 def _refuse_taken(name: str) -> None:
-    """A socket that somebody listens on, and that is not the server looked for, must not be pulled from under
-    them.
-    """
+    """A socket that somebody listens on, and that is not the server looked for, must not be pulled from under them."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(run_dir() / name))
         raise ServicesError(
@@ -435,9 +429,7 @@ def _valkey_down() -> None:
 
 
 def up(*, fast: bool = False) -> None:
-    """Start what is not running and not given by a URL. ``fast`` trades safety in a crash for speed (tests
-    only).
-    """
+    """Start what is not running and not given by a URL. ``fast`` trades safety in a crash for speed (tests only)."""
     if os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"):
         return  # nothing of ours; the state folder may not even be writable
     with _one_at_a_time():
@@ -459,14 +451,18 @@ def down() -> None:
 
 
 def reset() -> None:
-    """Stop both servers and remove the state folder with all that is in it."""
+    """Stop the servers, those that a killed test session left too, and remove the state folder with all that is in it."""
     if not state_dir().exists():
         return
-    down()
-    home = _pg_home()
-    shutil.rmtree(state_dir(), ignore_errors=True)
-    if home != state_dir():
-        shutil.rmtree(home, ignore_errors=True)
+    mine = state_dir()
+    left_by_tests = [folder for folder in sorted(mine.glob("test/*")) if folder.is_dir()]
+    for folder in (*left_by_tests, mine):
+        os.environ["TRACKER_STATE"] = str(folder)
+        down()
+        home = _pg_home()
+        shutil.rmtree(folder, ignore_errors=True)
+        if home != folder:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def status() -> str:

@@ -1,9 +1,8 @@
 """Every address of the site: the reports, the admin, the API and the two health checks."""
 
-from importlib.util import find_spec
-
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.templatetags.static import static
 from django.urls import include, path
 from health_check.views import HealthCheckView
 
@@ -13,7 +12,13 @@ def alive(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+def icon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask for this address on pages that name no icon, such as the admin's."""
+    return HttpResponseRedirect(static("tracker/icon.svg"))
+
+
 urlpatterns = [
+    path("favicon.ico", icon),
     path("admin/", admin.site.urls),
     path("healthz", alive, name="healthz"),
     path(
@@ -22,6 +27,5 @@ urlpatterns = [
         name="readyz",
     ),
     path("api/", include("api.urls")),
+    path("", include("tracker.web.urls")),
 ]
-if find_spec("tracker.web.urls"):
-    urlpatterns.append(path("", include("tracker.web.urls")))

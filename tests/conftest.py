@@ -31,9 +31,7 @@ def no_browser() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: their event loop stays in this thread, and Django would take other tests for
-    asynchronous.
-    """
+    """Browser tests come last: their event loop stays in this thread, and Django would take other tests for asynchronous."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     if reason := no_browser():
         for item in items:

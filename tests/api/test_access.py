@@ -36,7 +36,7 @@ def test_an_address_that_leads_nowhere_is_told_in_one_shape(api, path):
 
 
 def test_a_surprise_is_logged_and_told_without_details(api, monkeypatch, caplog):
-    def broken(*args):
+    def broken(*args, **kwargs):
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr("api.viewsets.parameters.refuse_unknown", broken)

@@ -19,9 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout with three lists of packages and no .venv; the environment is made without its installer, in
-    no time.
-    """
+    """A checkout with three lists of packages and no .venv; the environment is made without its installer, in no time."""
     (tmp_path / "requirements").mkdir()
     for name in bootstrap.LISTS:
         (tmp_path / f"requirements/{name}.txt").write_text(f"# {name}\n")

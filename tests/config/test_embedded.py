@@ -96,6 +96,20 @@ def test_a_lock_that_names_another_live_process_does_not_block_a_start(state: Pa
     assert add_row() == 1
 
 
+def test_reset_stops_what_a_killed_test_session_left_behind(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACKER_STATE", str(state / "test/1"))
+    embedded.up(fast=True)
+    pids = postgres_pid(), valkey_pid()
+    monkeypatch.setenv("TRACKER_STATE", str(state))
+
+    embedded.reset()
+
+    assert [embedded._command_line(pid) for pid in pids] == ["", ""]
+    assert not state.exists()
+
+
 def test_an_initialisation_that_was_cut_off_is_done_again(state: Path) -> None:
     data = state / "pgdata"
     data.mkdir(parents=True)

@@ -34,7 +34,7 @@ amounts = st.floats(min_value=0, max_value=1e9)
 
 
 def tree(svg: str) -> ElementTree.Element:
-    return ElementTree.fromstring(svg)  # noqa: S314 - text of our own making
+    return ElementTree.fromstring(svg)
 
 
 def pair(

@@ -25,7 +25,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminDateWidget,
     UnfoldAdminTextareaWidget,
 )
@@ -106,7 +106,7 @@ class FormFieldsMixin:
                 choices=db_field.base_field.choices,
                 required=not db_field.blank,
                 help_text=db_field.help_text,
-                widget=UnfoldAdminCheckboxSelectMultiple(attrs={"class": "choices-in-columns"}),
+                widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "choices-in-columns"}),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
@@ -148,6 +148,10 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return (*super().get_readonly_fields(request, obj), "version_line")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
+        # Only for a new record: files and links know the old short name.
+        return dict(super().get_prepopulated_fields(request, obj)) if obj is None else {}
 
     def changeform_view(
         self,

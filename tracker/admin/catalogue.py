@@ -105,10 +105,6 @@ class OrganizationAdmin(LedgerAdmin):
     )
     inlines = (AliasRows, OwnerRows, HoldingRows, ListEntryRows)
 
-    def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
-        # Only for a new record: files and links know the old short name.
-        return dict(super().get_prepopulated_fields(request, obj)) if obj is None else {}
-
     @admin.display(description="Roles")
     def roles_line(self, obj: Organization) -> str:
         return ", ".join(obj.roles) or marks.BLANK
@@ -348,8 +344,6 @@ class ChipAdmin(LedgerAdmin):
     )
     inlines = (SpecificationRows, MembershipRows)
 
-    get_prepopulated_fields = OrganizationAdmin.get_prepopulated_fields
-
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         preferred = ChipSpecification.objects.filter(rank=1).select_related("source", "chip__vendor")
         return (
@@ -451,8 +445,6 @@ class ChipFamilyAdmin(LedgerAdmin):
     fieldsets = ((None, {"fields": ("name", "slug", "vendor", "note")}),)
     inlines = (MemberRows,)
 
-    get_prepopulated_fields = OrganizationAdmin.get_prepopulated_fields
-
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("members")
 
@@ -545,8 +537,6 @@ class DataCenterAdmin(LedgerAdmin):
         ("How sure", {"fields": (*TRUST, "is_synthetic", "note")}),
     )
     inlines = (PowerRows, StatusRows, UserRows, PartRows, WholeRows)
-
-    get_prepopulated_fields = OrganizationAdmin.get_prepopulated_fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         return super().get_queryset(request).prefetch_related("powers", "statuses")

@@ -15,7 +15,15 @@ from tracker.core.errors import BadInput
 from tracker.generator.lines import QUARTERS, Lines, Totals, licence_place
 from tracker.generator.tables import FIRST_DAY, Ref, Table, as_date, dice
 from tracker.generator.world import (
-    CHIPS, COUNTRIES, GRADE_SD, HOUSES, HUBS, OPEN, TPP_H100, VENDORS, WATCHED, World, source_place,
+    CHIPS,
+    COUNTRIES,
+    GRADE_SD,
+    HOUSES,
+    ORIGINS,
+    TPP_H100,
+    VENDORS,
+    World,
+    source_place,
 )  # fmt: skip
 
 KINDS = (
@@ -85,12 +93,33 @@ class Closing:
     claims: Claims = field(default_factory=Claims)
     short_power: dict[int, float] = field(default_factory=dict)
 
-    def leak(self, kind: str, check: str, area: str, scope: int, period: str, units: float, follows_from: str = "", **records: list[str]) -> str:
+    def leak(
+        self,
+        kind: str,
+        check: str,
+        area: str,
+        scope: int,
+        period: str,
+        units: float,
+        follows_from: str = "",
+        **records: list[str],
+    ) -> str:
         """Write down a planted discrepancy; returns its id."""
         name = f"leak-{len(self.leaks) + 1:03d}"
         equivalents = round(units * float(scope_tpp(self.world)[scope]) / TPP_H100, 1)
         self.leaks.append(
-            Leak(name, kind, check, area, scope_name(self.world, scope), period, units, equivalents, records, follows_from)
+            Leak(
+                name,
+                kind,
+                check,
+                area,
+                scope_name(self.world, scope),
+                period,
+                float(units),
+                equivalents,
+                records,
+                follows_from,
+            )
         )
         return name
 
@@ -101,7 +130,9 @@ def scope_name(world: World, scope: int) -> str:
 
 def scope_tpp(world: World) -> np.ndarray:
     """TPP of one unit of each scope; for a family that of its weakest member."""
-    return np.concatenate([world.tpp, np.minimum.reduceat(world.tpp, np.flatnonzero(np.diff(world.family, prepend=-1)))])
+    return np.concatenate(
+        [world.tpp, np.minimum.reduceat(world.tpp, np.flatnonzero(np.diff(world.family, prepend=-1)))]
+    )
 
 
 def day_text(world: World, day: float) -> str:
@@ -141,7 +172,15 @@ def planted(closing: Closing, first: int) -> Lines:
     )  # fmt: skip
 
 
-def _row(world: World, chip: int, consignee: int, shipped: int, units: float, shipper: int = -1, got: float | None = None) -> dict[str, float]:
+def _row(
+    world: World,
+    chip: int,
+    consignee: int,
+    shipped: int,
+    units: float,
+    shipper: int = -1,
+    got: float | None = None,
+) -> dict[str, float]:
     shipper = shipper if shipper >= 0 else int(world.chip_vendor[chip])
     received = shipped + 15
     return {
@@ -186,7 +225,9 @@ def _overdrawn(closing: Closing, place: int, number: int) -> dict[str, float]:
     day = world.settings.days - 1
     row = _row(world, chip, _open_operator(world, 20 + number), day, stock + short, shipper=VENDORS + number)
     area = f"org:{world.organization_slug(VENDORS + number)}"
-    closing.leak(KINDS[4], "RUNNING", area, chip, day_text(world, day), short, shipment=[line_slug(world, place)])
+    closing.leak(
+        KINDS[4], "RUNNING", area, chip, day_text(world, day), short, shipment=[line_slug(world, place)]
+    )
     return row
 
 
@@ -199,7 +240,9 @@ def _early(closing: Closing, place: int, number: int) -> dict[str, float]:
     consignee = _open_operator(world, 40 + number)
     units = 640.0
     area = f"org:{world.organization_slug(consignee)}"
-    closing.leak(KINDS[5], "DATE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)])
+    closing.leak(
+        KINDS[5], "DATE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
+    )
     return _row(world, chip, consignee, day, units)
 
 
@@ -210,7 +253,9 @@ def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
     consignee = world.first_operator + int(places[number % len(places)])
     chip, units, day = _old_chip(world, number + 1), 1_600.0, 100 + 11 * number
     area = f"org:{world.organization_slug(consignee)}"
-    closing.leak(KINDS[8], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)])
+    closing.leak(
+        KINDS[8], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
+    )
     return _row(world, chip, consignee, day, units)
 
 
@@ -257,7 +302,9 @@ def licence_items(closing: Closing) -> Table:
         quantity[place] = used[place] - over
         area = f"org:{world.organization_slug(world.first_operator + int(place))}"
         period = f"{FIRST_DAY.isoformat()}..{day_text(world, world.settings.days - 1)}"
-        closing.leak(KINDS[9], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))])
+        closing.leak(
+            KINDS[9], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))]
+        )
     columns = {
         "licence": Ref("Licence", licence_place(world, operator)),
         "chip": Ref("Chip", world.licensed_chip[operator]),
@@ -292,7 +339,10 @@ def claims(closing: Closing) -> Table:
 def _slots(closing: Closing, kind: str, books: np.ndarray, least: float) -> Iterator[Slot]:
     """The largest scope of each place, if it holds at least ``least`` chips. Every fifth place is spoken of by family."""
     world = closing.world
-    family = np.add.reduceat(books[:, :CHIPS], np.flatnonzero(np.diff(world.family, prepend=-1)), axis=1) + books[:, CHIPS:]
+    family = (
+        np.add.reduceat(books[:, :CHIPS], np.flatnonzero(np.diff(world.family, prepend=-1)), axis=1)
+        + books[:, CHIPS:]
+    )
     tpp = scope_tpp(world)
     for place in range(len(books)):
         by_family = place % 5 == 3 and kind == "org"
@@ -312,7 +362,7 @@ def _site_slots(closing: Closing) -> Iterator[Slot]:
 
 
 def _country_slots(closing: Closing) -> Iterator[Slot]:
-    without_exports = np.array([c not in ("US", *HUBS) for c in COUNTRIES])
+    without_exports = np.array([country not in ORIGINS for country in COUNTRIES])
     return _slots(closing, "country", closing.totals.countries.sum(axis=0) * without_exports[:, None], 256)
 
 
@@ -337,7 +387,9 @@ def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> se
     return set(chosen)
 
 
-def _said(closing: Closing, slot: Slot, best: float, house: int = 0, quarter: int = QUARTERS - 1, **more: object) -> int:
+def _said(
+    closing: Closing, slot: Slot, best: float, house: int = 0, quarter: int = QUARTERS - 1, **more: object
+) -> int:
     row = {"slot": slot, "house": house, "quarter": quarter, "low": np.nan, "best": best, "high": np.nan, "bound": "",
            "grade": "B", "flow": False, "echo_of": -1}  # fmt: skip
     return closing.claims.add(**(row | more))
@@ -347,18 +399,32 @@ def area_name(world: World, slot: Slot) -> str:
     """The balance area a slot speaks of, e.g. ``org:synthetic-1-operator-0007``."""
     if slot.kind == "country":
         return f"country:{COUNTRIES[slot.place]}"
-    return f"site:{world.site_slug(slot.place)}" if slot.kind == "site" else f"org:{world.organization_slug(world.first_operator + slot.place)}"
+    return (
+        f"site:{world.site_slug(slot.place)}"
+        if slot.kind == "site"
+        else f"org:{world.organization_slug(world.first_operator + slot.place)}"
+    )
 
 
 def claim_slug(world: World, place: int) -> str:
     return world.settings.slug(f"claim-{place + 1:06d}")
 
 
-def _against(closing: Closing, slot: Slot, kind: str, check: str, units: float, places: list[int], follows_from: str = "") -> str:
+def _against(
+    closing: Closing,
+    slot: Slot,
+    kind: str,
+    check: str,
+    units: float,
+    places: list[int],
+    follows_from: str = "",
+) -> str:
     world = closing.world
     period = day_text(world, world.settings.claim_days[-1])
     slugs = [claim_slug(world, place) for place in places]
-    return closing.leak(kind, check, area_name(world, slot), slot.scope, period, units, follows_from, claim=slugs)
+    return closing.leak(
+        kind, check, area_name(world, slot), slot.scope, period, units, follows_from, claim=slugs
+    )
 
 
 def _above(closing: Closing, slot: Slot) -> None:
@@ -399,11 +465,24 @@ def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
         grade = str(closing.world.house_grade[house])
         own = float(np.clip(random.standard_normal(), -1.3, 1.3))
         error = GRADE_SD[grade] * np.sqrt(0.5) * (closing.world.house_bias[house] + own)
-        _said(closing, slot, house=house, grade=grade, **_form(random, slot.book, slot.book * (1 + error), GRADE_SD[grade]))
+        _said(
+            closing,
+            slot,
+            house=house,
+            grade=grade,
+            **_form(random, slot.book, slot.book * (1 + error), GRADE_SD[grade]),
+        )
     if slot.kind == "org" and slot.scope < CHIPS and random.random() < 0.3:
         flow = float(closing.totals.operators[-1, slot.place, slot.scope])
         if flow >= 64:
-            _said(closing, slot, flow, house=int(houses[0]), grade=str(closing.world.house_grade[houses[0]]), flow=True)
+            _said(
+                closing,
+                slot,
+                flow,
+                house=int(houses[0]),
+                grade=str(closing.world.house_grade[houses[0]]),
+                flow=True,
+            )
 
 
 def _form(random: np.random.Generator, book: float, figure: float, sd: float) -> dict[str, object]:
@@ -420,7 +499,7 @@ def _form(random: np.random.Generator, book: float, figure: float, sd: float) ->
 
 
 def _echoes(closing: Closing, random: np.random.Generator) -> None:
-    """One stock claim in six is repeated by the press, later and with the same figure."""
+    """One claim in six is repeated by the press, later and with the same figure."""
     for place, row in enumerate(list(closing.claims.rows)):
         if random.random() < 1 / 6:
             closing.claims.add(**(row | {"house": HOUSES + place % 2, "grade": "D", "echo_of": place}))
@@ -443,7 +522,9 @@ def _claim_table(closing: Closing) -> Table:
             "status": np.where(flow, "delivered", "installed"),
             "subject": Ref("Organization", np.where(kind == "org", world.first_operator + place, -1)),
             "data_center": Ref("DataCenter", np.where(kind == "site", place, -1)),
-            "destination_country": np.where(kind == "country", np.array(COUNTRIES)[np.minimum(place, len(COUNTRIES) - 1)], ""),
+            "destination_country": np.where(
+                kind == "country", np.array(COUNTRIES)[np.minimum(place, len(COUNTRIES) - 1)], ""
+            ),
             "chip": Ref("Chip", np.where(scope < CHIPS, scope, -1)),
             "family": Ref("ChipFamily", np.where(scope >= CHIPS, scope - CHIPS, -1)),
             "low": np.array(column["low"], float),
@@ -470,7 +551,9 @@ def powers(closing: Closing) -> Table:
     """One figure for each site: enough for all that was delivered there, except at the sites planted short of power."""
     world = closing.world
     random = dice(world.settings, 3)
-    tdp = np.concatenate([world.tdp_w, np.maximum.reduceat(world.tdp_w, np.flatnonzero(np.diff(world.family, prepend=-1)))])
+    tdp = np.concatenate(
+        [world.tdp_w, np.maximum.reduceat(world.tdp_w, np.flatnonzero(np.diff(world.family, prepend=-1)))]
+    )
     draw = closing.totals.sites.sum(axis=0) @ tdp * TYPICAL_POWER / 1e6
     megawatts = np.round(draw * random.uniform(1.8, 3.0, world.sites) + 0.5, 2)
     for place, short in closing.short_power.items():
@@ -483,6 +566,3 @@ def powers(closing: Closing) -> Table:
         "source": Ref("Source", np.zeros(world.sites, int)),
     }
     return Table("SitePower", world.sites, columns)
-
-
-assert WATCHED and OPEN

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tracker.generator.tables import Ref, Settings, Table, as_date, dice, drawn, zipf
-from tracker.generator.world import CHIPS, COUNTRIES, GRADE_SD, OPEN, ORIGINS, VENDORS, World
+from tracker.generator.world import CHIPS, COUNTRIES, GRADE_SD, VENDORS, World
 
 CHUNK = 50_000
 """Lines made at once: what bounds the memory. It is part of what a seed means."""
@@ -144,7 +144,21 @@ def _chunk(world: World, number: int, first: int, size: int, count: int) -> Line
     shipper[tail] = consignee[parent]
     units[tail] = np.maximum(1, np.floor(units[parent] * random.uniform(0.3, 0.9, onward)))
     return _reported(
-        world, random, first, kind, shipper, consignee, operator, chip, licence, shipped, late, received, units, server, carried
+        world,
+        random,
+        first,
+        kind,
+        shipper,
+        consignee,
+        operator,
+        chip,
+        licence,
+        shipped,
+        late,
+        received,
+        units,
+        server,
+        carried,
     )
 
 
@@ -194,7 +208,9 @@ def _sizes(random: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarr
 
 def figure(world: World, random: np.random.Generator, units: np.ndarray, reporter: np.ndarray) -> np.ndarray:
     """What the reporters (organizations) say of true ``units``: whole units, at least one."""
-    sd = np.array([GRADE_SD[letter] for letter in "ABC"])[np.searchsorted(["A", "B", "C"], world.grade[reporter])]
+    sd = np.array([GRADE_SD[letter] for letter in "ABC"])[
+        np.searchsorted(["A", "B", "C"], world.grade[reporter])
+    ]
     own = np.clip(random.standard_normal(len(units)), -1.2, 1.2)
     return np.maximum(1, np.rint(units * (1 + sd * np.sqrt(0.5) * (world.bias[reporter] + own))))
 
@@ -286,6 +302,3 @@ def table(world: World, lines: Lines) -> Table:
 def licence_place(world: World, operator: np.ndarray) -> np.ndarray:
     """The licence of each operator as its place among the licences; -1 stays -1."""
     return np.where(operator >= 0, (np.cumsum(world.licensed) - 1)[operator], -1)
-
-
-assert set(ORIGINS).isdisjoint(OPEN[1:]), "countries with claims must be no origins"

@@ -103,7 +103,9 @@ def remove(actor: str) -> dict[str, int]:
     """
     gone: dict[str, int] = {}
     try:
-        with recording(actor, reason="synthetic records removed", batch=f"remove-{timezone.now():%Y%m%dT%H%M%S%f}"):
+        with recording(
+            actor, reason="synthetic records removed", batch=f"remove-{timezone.now():%Y%m%dT%H%M%S%f}"
+        ):
             for name, marked in MARKS:
                 model = _model(name)
                 chosen = model.objects.filter(pk__in=model.objects.filter(marked).values("pk"))
@@ -137,7 +139,9 @@ class _Writer:
         self.ids[table.model] = np.concatenate([before, new])
         names, template, columns = ["id"], ["%s"], [new.tolist()]
         for field in model._meta.concrete_fields:
-            if field.primary_key or (field.name not in table.columns and field.db_default is not NOT_PROVIDED):
+            if field.primary_key or (
+                field.name not in table.columns and field.db_default is not NOT_PROVIDED
+            ):
                 continue
             names.append(field.column)
             value = table.columns.get(field.name, field.get_default())
@@ -152,11 +156,14 @@ class _Writer:
 
     def _new_ids(self, model: type[models.Model], count: int) -> np.ndarray:
         self.cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [model._meta.db_table, count]
+            "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)",
+            [model._meta.db_table, count],
         )
         return np.fromiter((row[0] for row in self.cursor.fetchall()), np.int64, count)
 
-    def _copy(self, model: type[models.Model], names: list[str], template: str, rows: Iterator[tuple]) -> None:
+    def _copy(
+        self, model: type[models.Model], names: list[str], template: str, rows: Iterator[tuple]
+    ) -> None:
         columns = ", ".join(f'"{name}"' for name in names)
         with self.cursor.copy(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copy:
             copy.write("".join(map(template.__mod__, rows)))

@@ -7,7 +7,7 @@ missing days NaT, missing references -1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,8 +17,6 @@ from tracker.core.errors import BadInput
 
 FIRST_DAY = date(2024, 1, 1)
 """First day of every synthetic ledger: a constant, so that the same seed gives the same rows on any day."""
-
-Column = "np.ndarray | Sequence[object] | Ref | str | int | float | bool | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,9 @@ class Settings:
         _within("months", self.months, 12, 36)
         _within("leaks", self.leaks, 0, 10)
         if self.months % 3:
-            raise BadInput(f"months is {self.months}; give a multiple of 3, because claims are made for whole quarters.")
+            raise BadInput(
+                f"months is {self.months}; give a multiple of 3, because claims are made for whole quarters."
+            )
         if self.lines < 10 * self.organizations:
             raise BadInput(
                 f"{self.lines} lines are too few for {self.organizations} organizations; give at least ten lines for each."
@@ -109,7 +109,9 @@ def _within(name: str, value: int, low: int, high: int) -> None:
 
 def dice(settings: Settings, *stream: int) -> np.random.Generator:
     """A random generator for one purpose (``stream``), so that no purpose disturbs another."""
-    return np.random.Generator(np.random.PCG64([settings.seed, settings.lines, settings.organizations, *stream]))
+    return np.random.Generator(
+        np.random.PCG64([settings.seed, settings.lines, settings.organizations, *stream])
+    )
 
 
 def as_date(days: np.ndarray) -> np.ndarray:

@@ -196,8 +196,14 @@ def _sources(world: World) -> Table:
         "Source",
         len(house) + 1,
         {
-            "slug": [s.slug("ledger"), *(s.slug(f"{n.replace(' ', '-')}-q{q + 1}") for n, q in zip(names, quarter, strict=True))],
-            "title": [s.title, *(f"{s.title}: {n}, quarter {q + 1} of 4" for n, q in zip(names, quarter, strict=True))],
+            "slug": [
+                s.slug("ledger"),
+                *(s.slug(f"{n.replace(' ', '-')}-q{q + 1}") for n, q in zip(names, quarter, strict=True)),
+            ],
+            "title": [
+                s.title,
+                *(f"{s.title}: {n}, quarter {q + 1} of 4" for n, q in zip(names, quarter, strict=True)),
+            ],
             "publisher": ["Synthetic generator", *(s.name(n) for n in names)],
             "published_on": as_date(np.concatenate([[np.nan], days])),
             "published_on_basis": "inferred",
@@ -211,7 +217,9 @@ def _sources(world: World) -> Table:
 def _organizations(world: World) -> Table:
     s, count = world.settings, len(world.country)
     roles = ["{chip vendor}"] * VENDORS + ["{server maker}"] * world.resellers
-    roles += ["{data-center operator}"] * world.operators + ["{investor}"] * (count - len(roles) - world.operators)
+    roles += ["{data-center operator}"] * world.operators + ["{investor}"] * (
+        count - len(roles) - world.operators
+    )
     return Table(
         "Organization",
         count,

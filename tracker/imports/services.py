@@ -33,7 +33,7 @@ from tracker.sources.models import Source
 
 log = logging.getLogger(__name__)
 
-BATCH = 2_000
+BATCH = 1_000
 """Rows of one INSERT: large enough to be set-wise, small enough for the 65,535 parameters of a statement."""
 
 SUGGESTED = 20_000

@@ -14,8 +14,9 @@ from tracker.reconciliation.books import Parameters
 
 
 def case_quantity(row: Mapping[str, Any], parameters: Parameters) -> Quantity:
-    """Two forms: a report (``best``, ``low``, ``high``, ``at_least``, ``at_most``, ``grade``, ``unit``, ``exact``...), or a measurement:
-    ``value`` with relative (``rr``, ``rs``) or absolute (``sr``, ``ss``) random and systematic sd. ``q`` is an exact count.
+    """Two forms: a report (``best``, ``low``, ``high``, ``at_least``, ``at_most``, ``grade``, ``unit``,
+    ``exact``...), or a measurement: ``value`` with relative (``rr``, ``rs``) or absolute (``sr``, ``ss``)
+    random and systematic sd. ``q`` is an exact count.
 
     Raises:
         BadInput: neither form, or a unit that cannot be read as chips.

@@ -1,8 +1,9 @@
 """Worked cases: what goes in, what must come out, and whether it does. The same functions answer as in a run.
 
-A document is a mapping with ``cases`` and optionally ``parameters``. A case has ``id``, ``title``, ``check`` (its kind), ``input``,
-``expect``, optionally ``tol`` (a relative tolerance of 1e-4 unless given), ``say`` and ``never_say``. Kinds are those below and those
-that the checks bring. An expected key that is not computed is passed over; a case of which nothing was computed does not pass.
+A document is a mapping with ``cases`` and optionally ``parameters``. A case has ``id``, ``title``,
+``check`` (its kind), ``input``, ``expect``, optionally ``tol`` (a relative tolerance of 1e-4 unless
+given), ``say`` and ``never_say``. Kinds are those below and those that the checks bring. An expected key
+that is not computed is passed over; a case of which nothing was computed does not pass.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class CaseResult:
 def run(document: Any) -> list[CaseResult]:
     """Compute every case of a parsed document, in its order.
 
-    Raises:
-        BadInput: the document, its parameters or the frame of a case is malformed; the message names case and key.
+    Raises: BadInput: the document, its parameters or the frame of a case is malformed; the message names
+    case and key.
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("cases"), list):
         raise BadInput("The file needs a list under the key 'cases'.")

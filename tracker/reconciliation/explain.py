@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tracker.core.period import Period
 from tracker.core.quantity import Quantity
 from tracker.reconciliation.books import Section, SourceRow
 from tracker.reconciliation.significance import SURPRISE_HEADING
@@ -160,6 +161,18 @@ def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool) -> str:
 
 
 # --- people, places, papers ------------------------------------------------------------------------------------------
+
+
+def when(period: Period) -> str:
+    """A day, or the first and last day of a period.
+
+    >>> from datetime import date
+    >>> when(Period.inclusive(date(2026, 3, 31), date(2026, 3, 31)))
+    '2026-03-31'
+    """
+    if period.start is None and period.end is None:
+        return "undated"
+    return str(period.start) if period.start == period.last else str(period)
 
 
 def cited(source: SourceRow, grade: str = "") -> str:

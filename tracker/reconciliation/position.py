@@ -17,7 +17,7 @@ from tracker.claims.combine import quantity
 from tracker.core.quantity import NotComparable, Quantity, Total, total
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Books, ClaimRow, LicenceRow, MovementRow, Parameters, Scope
-from tracker.reconciliation.explain import cited, figure
+from tracker.reconciliation.explain import cited, figure, when
 
 COUNTED = ("reported", "in transit", "received")
 GONE = (*COUNTED, "seized")
@@ -341,10 +341,10 @@ def _is_for(item: LicenceRow, area: Area, party: int | str | None, places: set[i
 
 
 def movement_label(movement: MovementRow, amount: Quantity) -> str:
-    when = f"shipped {movement.shipped}" if movement.shipped else "date not known"
-    return f"{movement.reference}: {figure(amount)} of {movement.scope.name}, {when}; {cited(movement.source, amount.grade)}"
+    shipped = f"shipped {when(movement.shipped)}" if movement.shipped else "date not known"
+    return f"{movement.reference}: {figure(amount)} of {movement.scope.name}, {shipped}; {cited(movement.source, amount.grade)}"
 
 
 def claim_label(claim: ClaimRow, amount: Quantity) -> str:
     scope = f" of {claim.scope.name}" if claim.scope else ""
-    return f"{claim.slug}: {figure(amount)}{scope}, {claim.status}, {claim.period}; {cited(claim.source, amount.grade)}"
+    return f"{claim.slug}: {figure(amount)}{scope}, {claim.status}, {when(claim.period)}; {cited(claim.source, amount.grade)}"

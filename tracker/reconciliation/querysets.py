@@ -175,7 +175,13 @@ class Ledger:
             members[family_id].add(chip_id)
         fields = ("id", "version", "slug", "name", "vendor__slug", "vendor__country")
         for pk, version, slug, name, vendor, country in self.known(ChipFamily).values_list(*fields):
-            known = [h100_equivalents(t) for c in members[pk] if c in self.chips and (t := self.chips[c].tpp)]
+            # Members not known: any data-center chip of the vendor may be meant (of all vendors, if none is named).
+            counted = members[pk] or {
+                i
+                for i, spec in self.specs.items()
+                if spec.marketed_for_datacenters is not False and vendor in (None, spec.vendor)
+            }
+            known = [h100_equivalents(t) for c in counted if c in self.chips and (t := self.chips[c].tpp)]
             found["family", pk] = Scope(
                 kind="family",
                 id=pk,
@@ -447,7 +453,8 @@ class Ledger:
         fields = ("owner_id", "owned_id", "share_percent", "valid_from", "valid_until")
         rows = self.known(OwnershipStake).order_by("id").values_list(*fields)
         return tuple(
-            Stake(owner, owned, _number(share), Period(start, end))
+            # A stake is recorded without a share where a source names the owner as parent and says no more.
+            Stake(owner, owned, _number(share), Period(start, end), is_parent=share is None)
             for owner, owned, share, start, end in rows
         )
 

@@ -1,14 +1,16 @@
 """The checks there are: every module of ``tracker.reconciliation.checks`` is one, found by looking.
 
-A module brings ``CODE``, ``TITLE``, ``FAMILY`` (name of its group of tests for the control of false alarms, or None),
-``PARTITION`` and ``find(books, parameters)``; optionally ``CASES``, kinds of worked cases it can compute. Its docstring is its page
-in the documentation. To add a check, add a module.
+A module brings ``CODE``, ``TITLE``, ``FAMILY`` (name of its group of tests for the control of false
+alarms, or None), ``PARTITION`` and ``find(books, parameters)``; optionally ``CASES``, kinds of worked
+cases it can compute. Its docstring is its page in the documentation. To add a check, add a module.
 
 ``PARTITION`` says what the books handed to ``find`` must hold together:
 
-- ``claim_subject``: claims tied by subject, site, declared conflict or echo, with all movements into and out of their areas;
+- ``claim_subject``: claims tied by subject, site, declared conflict or echo, with all movements into and
+  out of their areas;
 - ``consignee``: all movements to a consignee, with their verdicts, and the licences;
-- ``scope``: all claims and movements whose scopes could be of the same chips (one chip and the families that hold it);
+- ``scope``: all claims and movements whose scopes could be of the same chips (one chip and the families
+  that hold it);
 - ``site``: a site with its powers and all claims about it.
 """
 

@@ -156,7 +156,8 @@ def _judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Findi
     if finding.is_finding:
         sentence += f", {'within' if accepted else 'above'} the limit of {limit}."
         if not accepted:
-            sentence += " Among so many comparisons a difference like this is expected by chance, so it is not reported as a finding."
+            sentence += " Among so many comparisons a difference like this is expected by chance,"
+            sentence += " so it is not reported as a finding."
     else:
         sentence += "."
     sections = tuple(

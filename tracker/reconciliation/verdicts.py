@@ -83,7 +83,9 @@ class _Bench:
         last: Verdict | None = None
         for day in sorted({row.shipped.start, row.shipped.last} | changes):
             found = self._on(day, row)
-            if last is None or _said(found) != _said(last):  # a day on which nothing changes for this case is no new stretch
+            if last is None or _said(found) != _said(
+                last
+            ):  # a day on which nothing changes for this case is no new stretch
                 stretches[day] = found
             last = found
         one = next(iter(stretches.values()))
@@ -112,7 +114,8 @@ class _Bench:
         )
         case = Case(destination=row.destination_country, origin=row.origin_country, parties=parties)
         found = {
-            spec.slug: verdict(self._classified(spec, day), case, rules) for spec in self._candidates(row.scope)
+            spec.slug: verdict(self._classified(spec, day), case, rules)
+            for spec in self._candidates(row.scope)
         }
         return next(iter(found.values())) if len(found) == 1 else common_verdict(found, day)
 
@@ -136,6 +139,13 @@ class _Bench:
             for row in self.listings
             if row.period.start is not None and row.period.holds(day)
         }
+        undated = [
+            row.listing.list_name
+            for row in self.listings
+            if row.organization_id == organization.ref.id
+            and row.period.start is None
+            and row.period.holds(day)
+        ]
         known = owners_on(self.stakes, day)
         return Party(
             name=organization.name,
@@ -143,6 +153,9 @@ class _Bench:
             hq=organization.country,
             parent_hqs=self._parent_hqs(organization, day, bool(known.get(organization.ref.id))),
             listing=listed.get(organization.ref.id),
+            listing_question=f"day on which {organization.name} was put on the {undated[0]}"
+            if undated
+            else "",
             affiliation=affiliation(
                 organization.ref.id, day, listed, known, self.affiliates_active, self.affiliates_unconfirmed
             ),

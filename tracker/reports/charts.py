@@ -390,13 +390,15 @@ def timeline(months: Sequence[Month], marks: Sequence[Mark]) -> str:
         x, y = at(mark.day), 14.0 + 20 * lane
         parts.append(
             f"<g><title>{mark.day}: {escape(mark.title)}</title>{_line(x, y + 9, x, bottom, 'rule')}"
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" class="badge"/>{_text(x, y + 4, str(mark.number), "badge-text", "middle")}</g>'
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="9" class="badge"/>'
+            f"{_text(x, y + 4, str(mark.number), 'badge-text', 'middle')}</g>"
         )
     for month in drawn:
         x, y = at(month.month) + (x1 - x0) / span / 2, height(month.chips)
         words = f"{month.month:%Y-%m}: {number(month.chips)} chips on {number(month.lines)} lines"
         parts.append(
-            f'<g><title>{words}</title>{_line(x, bottom, x, y, "stem")}<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="expected"/></g>'
+            f"<g><title>{words}</title>{_line(x, bottom, x, y, 'stem')}"
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="expected"/></g>'
         )
     parts.append(
         _text(x0, bottom + 36, "chips on documented lines, by month of shipping (logarithmic)", "tick")

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.apps import apps
-from django.db.models import Case, Count, DecimalField, F, Q, QuerySet, Sum, When
+from django.db.models import Case, Count, DecimalField, F, Q, Sum, When
 from django.db.models.functions import Coalesce, TruncMonth
 
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember
@@ -70,6 +70,11 @@ record."""
 _AREAS = {"site": DataCenter, "org": Organization, "organization": Organization}
 _SCOPES = {"chip": Chip, "family": ChipFamily}
 _PLANNED = (Claim.Status.PLANNED, Claim.Status.ANNOUNCED)
+_OUTWARD = (
+    Claim.Kind.PRODUCTION,
+    Claim.Kind.SALE,
+    Claim.Kind.LICENCE,
+)  # plans to make, sell or allow bring nothing to a place
 _STANDING = (Claim.Status.INSTALLED, Claim.Status.OPERATIONAL)
 _ONE_EACH = (Unit.CHIPS, Unit.CARDS)
 _CARRIERS = (Unit.SERVERS, Unit.SYSTEMS, Unit.RACKS)
@@ -81,7 +86,7 @@ class Reading:
 
     at: datetime | None
 
-    def known(self, model: Any) -> QuerySet:
+    def known(self, model: Any) -> Any:
         return model.objects.known_at(self.at)
 
     def counts(self) -> dict[str, int]:
@@ -107,8 +112,7 @@ class Reading:
         kinds = (Claim, Shipment, Licence, DataCenter, Organization)
         return sum(self.known(model).filter(is_synthetic=True).count() for model in kinds)
 
-    # --- findings -------------------------------------------------------------------------------------------
-    # --------------
+    # --- findings
 
     def lines(self, run: ReconciliationRun) -> Iterator[Line]:
         """The findings of a run in the order of their keys, each with its evidence."""
@@ -156,7 +160,7 @@ class Reading:
             lines[piece.finding_id].append(self._evidence_line(piece, record if same else None))
         return lines
 
-    def _records(self, name: str, ids: set[int]) -> QuerySet:
+    def _records(self, name: str, ids: set[int]) -> Iterable[Any]:
         model = apps.get_model("tracker", name)
         fields = {field.name for field in model._meta.get_fields()}
         related = [
@@ -216,12 +220,15 @@ class Reading:
         )
 
     # --- plans beside the ledger
-    # ----------------------------------------------------------------------------------------------
 
     def plans(self) -> tuple[Plan, ...]:
         """Published plans of at least 1,000 chips by site, or by party where no site is named, the largest
         first."""
-        planned = self.known(Claim).filter(Q(status__in=_PLANNED) | Q(kind=Claim.Kind.PLANNED))
+        planned = (
+            self.known(Claim)
+            .filter(Q(status__in=_PLANNED) | Q(kind=Claim.Kind.PLANNED))
+            .exclude(kind__in=_OUTWARD)
+        )
         groups: dict[tuple[str, int], list[Claim]] = defaultdict(list)
         for claim in planned.select_related("source", "subject", "data_center", "chip", "family").order_by(
             "slug"
@@ -238,25 +245,24 @@ class Reading:
         return tuple(sorted(plans, key=lambda plan: (-plan.size, plan.slug)))
 
     def _plan(self, claims: Sequence[Claim]) -> Plan:
-        site, subject = claims[0].data_center, claims[0].subject
+        site = claims[0].data_center
+        named: Any = site or claims[0].subject
         parts = self._parts(site) if site else []
         inside = [site, *parts] if site else []
-        parties = {row.operator_id for row in inside} | {claim.subject_id for claim in claims}
+        parties = {row.operator_id for row in inside if row.operator_id}
+        parties |= {claim.subject_id for claim in claims if claim.subject_id}
         parties |= set(
             self.known(DataCenterUser)
             .filter(data_center__in=inside)
             .values_list("organization_id", flat=True)
         )
-        parties.discard(None)
-        place = ", ".join(filter(None, [site.region, _country(f"country:{site.country}")])) if site else ""
+        country = site.country if site else claims[0].destination_country
+        place = [site.region if site else "", _country(f"country:{country}")]
         return Plan(
-            slug=site.slug if site else subject.slug,
-            name=site.name if site else subject.name,
+            slug=named.slug,
+            name=named.name,
             kind=site.kind if site else "organization",
-            place=place
-            or (
-                _country(f"country:{claims[0].destination_country}") if claims[0].destination_country else ""
-            ),
+            place=", ".join(filter(None, place)),
             parts=tuple(part.name for part in parts),
             note=site.note if site else "",
             claims=tuple(self._plan_claim(claim) for claim in claims),
@@ -265,7 +271,8 @@ class Reading:
 
     def _parts(self, site: DataCenter) -> list[DataCenter]:
         """Everything that lies inside a site, at any depth, by slug."""
-        inside, frontier = set(), {site.pk}
+        inside: set[int] = set()
+        frontier = {site.pk}
         while frontier:
             below = set(
                 self.known(DataCenterPart).filter(whole_id__in=frontier).values_list("part_id", flat=True)
@@ -344,10 +351,9 @@ class Reading:
         return Q(licence__destination_country__in=countries) & (Q(chip_id__in=chips) | Q(family_id__in=wider))
 
     # --- movements and rules
-    # ----------------------------------------------------------------------------------------------------
 
     @property
-    def _movements(self) -> QuerySet:
+    def _movements(self) -> Any:
         return self.known(Shipment).counted()
 
     def months(self) -> tuple[MonthLine, ...]:
@@ -487,7 +493,8 @@ def _chips_named(claim: Claim) -> float:
 
 
 def _licence_words(item: LicenceItem) -> str:
-    licence, scope = item.licence, item.chip or item.family
+    licence = item.licence
+    scope: Any = item.chip or item.family
     known = licence.valid_from or licence.valid_until
     valid = (
         f"valid {licence.valid_from or '…'} to {licence.valid_until or '…'}" if known else "dates not known"

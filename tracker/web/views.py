@@ -31,7 +31,7 @@ def _published() -> list[Report]:
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
     """What the ledger is, how much it holds, and where to go on. Counts may be some minutes old."""
-    counts = cache.get_or_set("web-ledger-counts", ledger_counts, COUNTS_KEPT_SECONDS)
+    counts = cache.get_or_set("web-ledger-counts", ledger_counts, COUNTS_KEPT_SECONDS) or {}
     latest = next(iter(_published()), None)
     words = {name: number(count) for name, count in counts.items()}
     return render(request, "tracker/landing.html", {"counts": words, "latest": latest})

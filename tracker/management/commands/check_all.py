@@ -1,6 +1,4 @@
-"""``check_all``: everything a change must pass besides the tests. One line a step; what a failed step printed
-follows it.
-"""
+"""``check_all``: everything a change must pass besides the tests. One line a step; what a failed step printed follows it."""
 
 import os
 import secrets

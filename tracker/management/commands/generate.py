@@ -18,12 +18,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--lines", type=int, help="shipment lines, e.g. 100000")
-        parser.add_argument("--seed", type=int, default=1, help="the same seed and size give the same ledger (default 1)")
-        parser.add_argument("--truth", type=Path, metavar="FILE", help="write what was planted to this JSON file")
-        parser.add_argument("--organizations", type=int, default=0, help="operators (default: by the number of lines)")
-        parser.add_argument("--months", type=int, default=30, help="length of the ledger, a multiple of 3 (default 30)")
-        parser.add_argument("--leaks", type=int, default=3, help="planted discrepancies of each kind (default 3)")
-        parser.add_argument("--remove", action="store_true", help="delete all synthetic records; the history keeps them")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="the same seed and size give the same ledger (default 1)"
+        )
+        parser.add_argument(
+            "--truth", type=Path, metavar="FILE", help="write what was planted to this JSON file"
+        )
+        parser.add_argument(
+            "--organizations", type=int, default=0, help="operators (default: by the number of lines)"
+        )
+        parser.add_argument(
+            "--months", type=int, default=30, help="length of the ledger, a multiple of 3 (default 30)"
+        )
+        parser.add_argument(
+            "--leaks", type=int, default=3, help="planted discrepancies of each kind (default 3)"
+        )
+        parser.add_argument(
+            "--remove", action="store_true", help="delete all synthetic records; the history keeps them"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,6 +1,4 @@
-"""``test``: the suite, on a throw-away database. Whatever follows is for pytest: ``manage.py test -k
-ownership -x``.
-"""
+"""``test``: the suite, on a throw-away database. Whatever follows is for pytest: ``manage.py test -k ownership -x``."""
 
 import subprocess
 import sys

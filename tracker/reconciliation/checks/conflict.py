@@ -1,17 +1,20 @@
 """Reports of one quantity: can they all be right?
 
-At least two reports of distinct origin are needed; echoes count once. For figures: ``Q = sum w (y - ybar)^2`` with weights
-``w = 1 / s^2``, on n - 1 degrees of freedom, and ``I2 = max(0, (Q - n + 1) / Q)``. If p < 0.05 the value shown is the random-effects
-mean with the variance between reports of DerSimonian and Laird, and all reports are listed; else it is the generalized
-least-squares mean, which knows that reports of one house share their bias. For bounds: the highest "at least" above the lowest
-"at most" (or above what the figures say) gives z = difference / sd, one-sided. Where several such tests are made, the smallest p is
-multiplied by their number.
+At least two reports of distinct origin are needed; echoes count once. For figures: ``Q = sum w (y -
+ybar)^2`` with weights ``w = 1 / s^2``, on n - 1 degrees of freedom, and ``I2 = max(0, (Q - n + 1) / Q)``.
+If p < 0.05 the value shown is the random-effects mean with the variance between reports of DerSimonian
+and Laird, and all reports are listed; else it is the generalized least-squares mean, which knows that
+reports of one house share their bias. For bounds: the highest "at least" above the lowest "at most" (or
+above what the figures say) gives z = difference / sd, one-sided. Where several such tests are made, the
+smallest p is multiplied by their number.
 
-How to read it. Two kinds of sets are held: reports of the same place, counterparty, scope, status and dates, found by the check, and
-pairs that an analyst declared to conflict. For the latter, every difference of scope, date, status, unit or place is named, since it
-may be the whole explanation; their severity is at most medium then. If the units cannot be compared, nothing is computed.
+How to read it. Two kinds of sets are held: reports of the same place, counterparty, scope, status and
+dates, found by the check, and pairs that an analyst declared to conflict. For the latter, every
+difference of scope, date, status, unit or place is named, since it may be the whole explanation; their
+severity is at most medium then. If the units cannot be compared, nothing is computed.
 
-What it does not say. Which report is right. Agreement of many is worth little when they share an origin or a method.
+What it does not say. Which report is right. Agreement of many is worth little when they share an origin
+or a method.
 """
 
 from __future__ import annotations
@@ -149,7 +152,7 @@ def _alike(books: Books, parameters: Parameters) -> list[tuple[ClaimRow, ...]]:
         ):
             continue
         flow = (
-            (str(claim.period), str(claim.counterparty_id), claim.destination_country)
+            (explain.when(claim.period), str(claim.counterparty_id), claim.destination_country)
             if claim.is_flow
             else ("stock",)
         )
@@ -253,7 +256,7 @@ def _place(one: _Set, books: Books) -> dict[str, Any]:
         "check": CODE,
         "area": areas[0],
         "scope": sorted({scopes.key(claim.scope) for claim in one.claims})[0],
-        "period": str(one.claims[0].period),
+        "period": explain.when(one.claims[0].period),
         "counterpart": _against(one.claims) if one.declared else _alike_name(one.claims, books),
     }
 
@@ -277,7 +280,9 @@ def _differences(claims: Sequence[ClaimRow], books: Books) -> dict[str, str]:
     asked = {
         "place": [area.name if (area := area_of(claim, books)) else "no place" for claim in claims],
         "scope": [claim.scope.name if claim.scope else "chips of any kind" for claim in claims],
-        "dates": [str(claim.period) + (" (flow)" if claim.is_flow else " (as of)") for claim in claims],
+        "dates": [
+            explain.when(claim.period) + (" (flow)" if claim.is_flow else " (as of)") for claim in claims
+        ],
         "status": [claim.status for claim in claims],
         "unit": [claim.reported.unit for claim in claims],
     }

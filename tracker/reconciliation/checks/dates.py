@@ -1,12 +1,14 @@
 """Date: did a chip move before it was first shipped by its vendor?
 
-A movement is *impossible* if the last day on which it can have left lies before the first day on which the chip was shipped at all.
+A movement is *impossible* if the last day on which it can have left lies before the first day on which
+the chip was shipped at all.
 
-How to read it. Vague days count for the movement (its last possible day is taken); a family is impossible only if every member
-came later, and is not judged while the members, or the first day of one of them, are not known. Where no day of shipping is
-recorded, the last possible day of receipt is taken.
+How to read it. Vague days count for the movement (its last possible day is taken); a family is impossible
+only if every member came later, and is not judged while the members, or the first day of one of them, are
+not known. Where no day of shipping is recorded, the last possible day of receipt is taken.
 
-What it does not say. Whether the movement, the model name or the first shipping date is wrong; samples may travel before a launch.
+What it does not say. Whether the movement, the model name or the first shipping date is wrong; samples
+may travel before a launch.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from datetime import date
 from typing import Any
 
 from tracker.claims.combine import quantity
+from tracker.core.period import Period
 from tracker.core.quantity import NotComparable, Quantity
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import Books, ChipRow, Evidence, Finding, MovementRow, Parameters
@@ -95,7 +98,7 @@ def _impossible(
     specification = Evidence(earliest.spec or earliest.ref, "specification", said + citation)
     return finding(
         check=CODE, area=f"org:{who.slug}" if who else f"country:{row.destination_country or 'unknown'}",
-        scope=scopes.key(row.scope), period=str(row.shipped or row.received), counterpart=row.reference, verdict="impossible",
+        scope=scopes.key(row.scope), period=explain.when(row.shipped or row.received or Period(None, None)), counterpart=row.reference, verdict="impossible",
         headline=f"{row.reference}: {row.scope.name} shipped by {last.isoformat()}, but first shipped {first.isoformat()}",
         reported=units, gap=units, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
         severity=significance.severity(sq, grade), strength="certain", weakest_grade=grade, formula=FORMULA,

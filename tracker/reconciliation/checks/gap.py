@@ -1,18 +1,21 @@
 """Claim against ledger: is more, or less, claimed than the recorded movements explain?
 
-``g = mu - book`` with ``z = g / sqrt(s_claim^2 + s_book^2)``; p is two-sided for a figure, one-sided for a bound ("at least",
-"at most") and tested only on the side that can be violated. Verdicts at |z| >= 1.96 (bounds 1.645): *not accounted for* (more is
-claimed), *claim below ledger*, else *consistent*, or *inconclusive* where the smallest gap that could have been seen is more
-than one significant quantity. Also given: the share unexplained (g / mu) and the excess over recorded licences.
+``g = mu - book`` with ``z = g / sqrt(s_claim^2 + s_book^2)``; p is two-sided for a figure, one-sided for
+a bound ("at least", "at most") and tested only on the side that can be violated. Verdicts at |z| >= 1.96
+(bounds 1.645): *not accounted for* (more is claimed), *claim below ledger*, else *consistent*, or
+*inconclusive* where the smallest gap that could have been seen is more than one significant quantity.
+Also given: the share unexplained (g / mu) and the excess over recorded licences.
 
-How to read it. Installed and operational claims meet the book of the area on the day; shipped and delivered claims meet receipts
-of exactly their period. The book is read twice: all that may belong to it (for a claim above it) and only what surely does (for
-a claim below it), so that vague days and family names count for the claim. A book that holds figures "at least" can only be
-contradicted from below. Announced, planned, ordered, contracted and licensed figures stand beside the ledger as context, and
-where the ledger holds no movement at all nothing is compared.
+How to read it. Installed and operational claims meet the book of the area on the day; shipped and
+delivered claims meet receipts of exactly their period. The book is read twice: all that may belong to it
+(for a claim above it) and only what surely does (for a claim below it), so that vague days and family
+names count for the claim. A book that holds figures "at least" can only be contradicted from below.
+Announced, planned, ordered, contracted and licensed figures stand beside the ledger as context, and where
+the ledger holds no movement at all nothing is compared.
 
-What it does not say. The ledger is incomplete by nature: *not accounted for in this database* means that no movement is recorded
-here, and nothing about where chips are or how they came there. An absent record is evidence of nothing.
+What it does not say. The ledger is incomplete by nature: *not accounted for in this database* means that
+no movement is recorded here, and nothing about where chips are or how they came there. An absent record
+is evidence of nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +53,7 @@ PARTITION = "claim_subject"
 STOCK_STATUSES = ("installed", "operational")
 FLOW_STATUSES = ("shipped", "delivered")
 COMPARED = (*STOCK_STATUSES, *FLOW_STATUSES)
+PRESUMED = "receipts without a reported day came in between shipping and twice the usual lead time"
 FORMULA = "g = claim - book; z = g / sqrt(s_claim^2 + s_book^2)"
 
 
@@ -84,7 +88,8 @@ def compare(
     at_least_went_out: bool = False,
     licensed: float = 0.0,
 ) -> Gap:
-    """Hold a claim against the larger book if it lies above it, against the sure book if it lies below that one.
+    """Hold a claim against the larger book if it lies above it, against the sure book if it lies below
+    that one.
 
     ``at_least``: more may have come in than the larger book says, so a claim above it contradicts nothing.
     """
@@ -163,7 +168,7 @@ def _beside(claim: ClaimRow, area: Area | None, amount: Quantity | None, verdict
         settle="Nothing to settle.", assumptions=amount.assumptions if amount else (),
     )  # fmt: skip
     return finding(
-        check=CODE, area=area.key if area else "none", scope=scopes.key(claim.scope), period=str(claim.period),
+        check=CODE, area=area.key if area else "none", scope=scopes.key(claim.scope), period=explain.when(claim.period),
         counterpart=claim.slug, verdict=verdict, headline=f"{said}{place}, {claim.status}: {verdict}",
         reported=amount.mu if amount else None, severity="info", weakest_grade=claim.reported.grade,
         sections=explain.sections(story), evidence=(Evidence(claim.ref, "claim", label),),
@@ -200,7 +205,7 @@ def _tested(
     ]
     evidence += licence_rows + _specifications(claim, shelf.books)
     words = Words(
-        place=area.name, scope=scope.name, when=str(claim.period), status=claim.status,
+        place=area.name, scope=scope.name, when=explain.when(claim.period), status=claim.status,
         claim=f"{claim_label(claim, amount)}" + (f" ({claim.allegation})" if claim.allegation else ""),
         licences=tuple(row.label for row in licence_rows if row.role == "licence"), h100e=h100e,
         is_family=scope.kind == "family", echoes=len(echoes), at_least=position.at_least, readings=_readings(position),
@@ -208,7 +213,7 @@ def _tested(
         presumed=any(line.movement.received_presumed for line in lines), assumptions=_assumptions(amount, lines),
     )  # fmt: skip
     return finding(
-        check=CODE, area=area.key, scope=scopes.key(scope), period=str(claim.period), counterpart=claim.slug,
+        check=CODE, area=area.key, scope=scopes.key(scope), period=explain.when(claim.period), counterpart=claim.slug,
         verdict=answer, headline=_headline(answer, gap, amount, area.name, claim.status),
         expected=gap.book, reported=amount.mu, gap=gap.gap, sigma=gap.sigma, statistic=gap.z,
         p=gap.p if gap.testable else None, threshold=gap.threshold, family=FAMILY if gap.testable else None,
@@ -340,7 +345,8 @@ def story(
     )
     echoes = f" {words.echoes} further report(s) repeat it and count as echoes." if words.echoes else ""
     return explain.Story(
-        compared=f"What is said to be {words.status} of {words.scope} for {words.place} ({words.when}), with the movements in the ledger.",
+        compared=f"What is said to be {words.status} of {words.scope} for {words.place} ({words.when}), "
+        "with the movements in the ledger.",
         sides=(
             f"Claim: {words.claim}.{echoes}",
             f"Ledger: {explain.chips(gap.book)} in {words.lines} movement(s){readings}.{floor}",
@@ -352,7 +358,7 @@ def story(
         settle=_settle(gap, answer, words),
         assumptions=(
             *words.assumptions,
-            *(("receipts without a reported day came in between shipping and twice the usual lead time",) if words.presumed else ()),
+            *((PRESUMED,) if words.presumed else ()),
         ),
     )  # fmt: skip
 
@@ -397,7 +403,8 @@ def _open(words: Words, amount: Quantity) -> tuple[str, ...]:
 
 def _settle(gap: Gap, answer: str, words: Words) -> str:
     if answer == "not accounted for":
-        return f"A waybill, customs record or invoice for deliveries of {words.scope} to {words.place}, or the count behind the claim."
+        papers = f"A waybill, customs record or invoice for deliveries of {words.scope} to {words.place}"
+        return f"{papers}, or the count behind the claim."
     if answer == "claim below ledger":
         return f"The count behind the claim, with its day, or a record of chips that left {words.place}."
     return f"A count of {words.scope} at {words.place} with its day."

@@ -1,16 +1,19 @@
 """Power: could the site feed the chips that are said to run there?
 
 ``floor = sum n x TDP`` (chips alone, no overhead, PUE 1) above the site's power is *impossible*;
-``typical = sum n x TDP x overhead x PUE`` above it is *implausible* (overhead: watts of a server per chip / TDP; PUE: power of the
-site / power of its servers). ``max_chips_floor`` is how many chips the power could feed at most.
+``typical = sum n x TDP x overhead x PUE`` above it is *implausible* (overhead: watts of a server per chip
+/ TDP; PUE: power of the site / power of its servers). ``max_chips_floor`` is how many chips the power
+could feed at most.
 
-How to read it. Installed and operational claims are held against the highest power that any source gives for what is installed,
-planned claims against the highest that is planned or permitted. A name that covers several chips counts with their lowest TDP; if one is not
-known nothing is computed. Claims of different chips for one and the same day are added when they share no chip; else the largest single
-claim counts. *Impossible* must hold with the claim lowered by 1.96 of its standard errors, else the finding is *implausible*, which
-is a judgement aid and never above medium.
+How to read it. Installed and operational claims are held against the highest power that any source gives
+for what is installed, planned claims against the highest that is planned or permitted. A name that covers
+several chips counts with their lowest TDP; if one is not known nothing is computed. Claims of different
+chips for one and the same day are added when they share no chip; else the largest single claim counts.
+*Impossible* must hold with the claim lowered by 1.96 of its standard errors, else the finding is
+*implausible*, which is a judgement aid and never above medium.
 
-What it does not say. Which of the two is wrong: power figures often cover a part of a site, or are older than the chips.
+What it does not say. Which of the two is wrong: power figures often cover a part of a site, or are older
+than the chips.
 """
 
 from __future__ import annotations
@@ -129,9 +132,9 @@ def _heaviest(parts: Sequence[_Part]) -> list[_Part]:
     days: dict[str, dict[str, _Part]] = defaultdict(dict)
     for part in parts:
         scope = scopes.key(part.claim.scope)
-        other = days[str(part.claim.period)].get(scope)
+        other = days[explain.when(part.claim.period)].get(scope)
         if other is None or (part.amount.mu, part.claim.slug) < (other.amount.mu, other.claim.slug):
-            days[str(part.claim.period)][scope] = part  # of several reports of one thing, the least
+            days[explain.when(part.claim.period)][scope] = part  # of several reports of one thing, the least
     candidates = [[part] for part in parts]
     for day in sorted(days):
         group = [days[day][scope] for scope in sorted(days[day])]
@@ -171,7 +174,7 @@ def _judged(
     evidence = _evidence(power, group)
     return finding(
         check=CODE, area=f"site:{site.slug}", scope="+".join(sorted({scopes.key(part.claim.scope) for part in group})),
-        period=str(group[0].claim.period), counterpart=f"{basis} power", verdict=found.verdict,
+        period=explain.when(group[0].claim.period), counterpart=f"{basis} power", verdict=found.verdict,
         headline=f"{site.name}: {explain.chips(n)} need at least {explain.number(found.floor_mw)} MW, "
         f"site has {explain.number(power.megawatts)} MW ({found.verdict})",
         expected=fed, reported=n, gap=gap, sigma=sigma, is_finding=is_finding, gap_h100e=h100e, sq=sq,
@@ -226,7 +229,11 @@ def _story(
     return explain.Story(
         compared=f"The power that the chips claimed for {site.name} need, with the highest power that a source gives for it.",
         sides=(
-            *(f"Claim: {claim_label(part.claim, part.amount)}; {part.lowest.name} needs {explain.number(part.tdp_w)} W." for part in group),
+            *(
+                f"Claim: {claim_label(part.claim, part.amount)}; "
+                f"{part.lowest.name} needs {explain.number(part.tdp_w)} W."
+                for part in group
+            ),
             f"Site: {_power_label(power)}.",
             f"Needed: at least {explain.number(found.floor_mw)} MW, usually {explain.number(found.typical_mw)} MW; "
             f"the site could feed at most {explain.number(found.max_chips_floor)} of these chips.",

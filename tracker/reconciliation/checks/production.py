@@ -2,12 +2,13 @@
 
 ``excess = used - made``, ``z = excess / sqrt(s_used^2 + s_made^2)``, one-sided.
 
-How to read it. *Made* is the largest claim of output that counts from the first chip on (its period begins no later than the first
-shipping day of the chips, or it is a running total). *Used* is the largest single claim of sales or shipments by the same vendor, of
-chips surely among those made, ending no later than the output does. Claims of sales are not added up: they may overlap.
+How to read it. *Made* is the largest claim of output that counts from the first chip on (its period
+begins no later than the first shipping day of the chips, or it is a running total). *Used* is the largest
+single claim of sales or shipments by the same vendor, of chips surely among those made, ending no later
+than the output does. Claims of sales are not added up: they may overlap.
 
-What it does not say. Whether output is understated or sales are overstated. Chips in stock or in systems not yet sold widen the
-gap that is not seen here: no finding does not mean that the figures agree.
+What it does not say. Whether output is understated or sales are overstated. Chips in stock or in systems
+not yet sold widen the gap that is not seen here: no finding does not mean that the figures agree.
 """
 
 from __future__ import annotations
@@ -143,7 +144,8 @@ def _judged(used: _Figure, made: _Figure, books: Books, parameters: Parameters) 
     )  # fmt: skip
     size = explain.magnitude(found.excess, h100e, sq)
     story = explain.Story(
-        compared=f"What {name} is said to have sold or shipped of {scope.name if scope else 'its chips'}, with what it is said to have made.",
+        compared=f"What {name} is said to have sold or shipped of {scope.name if scope else 'its chips'}, "
+        "with what it is said to have made.",
         sides=(f"Used: {evidence[0].label}.", f"Made: {evidence[1].label}."),
         difference=f"{size} more used than made." if found.excess > 0 else "None: no more is said to be used than made.",
         surprise=explain.surprise(found.p, found.z) if surprising else explain.no_surprise(mdg, mdg_sq, inconclusive),
@@ -153,7 +155,7 @@ def _judged(used: _Figure, made: _Figure, books: Books, parameters: Parameters) 
     )  # fmt: skip
     return finding(
         check=CODE, area=f"org:{vendor.slug}" if vendor else "none", scope=scopes.key(made.claim.scope),
-        period=str(made.claim.period), counterpart=made.claim.slug, verdict=verdict,
+        period=explain.when(made.claim.period), counterpart=made.claim.slug, verdict=verdict,
         headline=f"{name}: {explain.chips(used.amount.mu)} used, {explain.number(made.amount.mu)} made ({verdict})",
         expected=made.amount.mu, reported=used.amount.mu, gap=found.excess, sigma=found.sigma, statistic=found.z,
         p=None if certain else found.p, threshold=significance.Z_ONE_SIDED, family=None if certain else FAMILY,

@@ -1,18 +1,23 @@
 """Rules: did a movement need a licence on the day it left, and is one recorded that covers it?
 
-For every movement the rules in force on its shipping date answer *required*, *not required* or *undetermined*. Where a licence was
-required, movements draw in the order of shipping on the recorded licence that covers them and expires first. What is told apart:
+For every movement the rules in force on its shipping date answer *required*, *not required* or
+*undetermined*. Where a licence was required, movements draw in the order of shipping on the recorded
+licence that covers them and expires first. What is told apart:
 
 - *licence missing*: none recorded covers it;
-- *licence does not cover*: the movement names a licence that speaks of other chips, parties, countries or days;
-- *over licence by n*: the movements drawn on one licence exceed its quantity, beyond their stated errors (z >= 1.645);
+- *licence does not cover*: the movement names a licence that speaks of other chips, parties, countries or
+  days;
+- *over licence by n*: the movements drawn on one licence exceed its quantity, beyond their stated errors
+  (z >= 1.645);
 - *undetermined*: the answer depends on facts that are not recorded; they are listed, as information only.
 
-How to read it. This is reading, not statistics: there is no p-value, and severity goes by the number of chips alone. Vague days and
-family names count for the movement. A licence that names no party covers everybody in its country; its use is not counted.
+How to read it. This is reading, not statistics: there is no p-value, and severity goes by the number of
+chips alone. Vague days and family names count for the movement. A licence that names no party covers
+everybody in its country; its use is not counted.
 
-What it does not say. That a rule was broken. Licences are seldom published, exceptions need facts that papers do not give, and whether the
-goods were subject to the rules at all is sometimes a question of its own.
+What it does not say. That a rule was broken. Licences are seldom published, exceptions need facts that
+papers do not give, and whether the goods were subject to the rules at all is sometimes a question of its
+own.
 """
 
 from __future__ import annotations
@@ -264,7 +269,12 @@ def _over(
     headline = (
         f"{first.name}: {explain.chips(over)} beyond licence {item.reference} ({explain.number(allowed.mu)})"
     )
-    key = (first.area, scopes.key(scope), str(item.valid), f"licence {item.reference} item {item.ref.id}")
+    key = (
+        first.area,
+        scopes.key(scope),
+        explain.when(item.valid),
+        f"licence {item.reference} item {item.ref.id}",
+    )
     rows = [
         Evidence(
             item.ref, "licence", f"{item.reference}: {explain.figure(allowed)}, {item.valid}", -allowed.mu
@@ -319,7 +329,7 @@ def _made(
     movements = [
         Evidence(
             case.row.ref, "movement",
-            movement_label(case.row, case.amount) if isinstance(case.amount, Quantity) else f"{case.row.reference}: {case.amount.reason}",
+            _label(case),
             case.chips,
         )
         for case in cases
@@ -340,6 +350,12 @@ def _made(
             "unknown_facts": sorted({fact for case in cases for fact in case.verdict.missing}),
         },
     )  # fmt: skip
+
+
+def _label(case: _Case) -> str:
+    if isinstance(case.amount, Quantity):
+        return movement_label(case.row, case.amount)
+    return f"{case.row.reference} {case.amount.reason}"
 
 
 def _reasons(cases: Sequence[_Case]) -> tuple[str, ...]:

@@ -1,14 +1,17 @@
 """Running balance: did more leave a place than is recorded to have come in?
 
-The balance of a site or organization is followed through its movements in order of day; on one day receipts come before
-dispatches, then record id decides. Its lowest point below 0 means that *at least that many units came in unrecorded*.
+The balance of a site or organization is followed through its movements in order of day; on one day
+receipts come before dispatches, then record id decides. Its lowest point below 0 means that *at least
+that many units came in unrecorded*.
 
-How to read it. Every doubt counts for the place: a receipt counts from its first possible day, a dispatch on its last, a receipt of
-a family name that may have been these chips counts, and so does an "at most" in full. A place with a receipt of "at least" is not
-judged from that day on. A negative balance within the stated errors (|balance| < 1.96 s) is no finding. Only places with a recorded
-receipt are followed, and never the vendor of the chips: what is made is not recorded here as a receipt.
+How to read it. Every doubt counts for the place: a receipt counts from its first possible day, a dispatch
+on its last, a receipt of a family name that may have been these chips counts, and so does an "at most" in
+full. A place with a receipt of "at least" is not judged from that day on. A negative balance within the
+stated errors (|balance| < 1.96 s) is no finding. Only places with a recorded receipt are followed, and
+never the vendor of the chips: what is made is not recorded here as a receipt.
 
-What it does not say. That anything is wrong with the dispatches; only that the record of receipts is not whole.
+What it does not say. That anything is wrong with the dispatches; only that the record of receipts is not
+whole.
 """
 
 from __future__ import annotations
@@ -208,7 +211,8 @@ def _story(
         difference=f"At least {explain.magnitude(low.balance, h100e, sq)} came in unrecorded.",
         surprise=explain.CERTAIN
         if low.sigma == 0
-        else f"The balance lies {abs(low.balance / low.sigma):.3g} standard errors below 0, so the stated errors do not explain it.",
+        else f"The balance lies {abs(low.balance / low.sigma):.3g} standard errors below 0, "
+        "so the stated errors do not explain it.",
         open=(explain.UNRECORDED, explain.TIMING, *((explain.FAMILY,) if scope.kind == "family" else ())),
         settle=f"A record of the receipts of {scope.name} at {area.name} before {day}.",
         assumptions=("receipts count from their first possible day, dispatches on their last",),

@@ -1,14 +1,16 @@
 """Shipper and receiver: do both ends of a movement report the same number?
 
-``d = s - r``, what the shipper reports less what the receiver reports; variance = the four error components added (random and
-systematic of both ends). A lot is all movements of one chip between one pair of parties in one quarter: there the random parts
-add up as squares, the systematic parts of each reporting house add up first, so a steady bias shows that no single shipment
-could show. Best value of a movement: the mean of both reports weighted by their inverse variances.
+``d = s - r``, what the shipper reports less what the receiver reports; variance = the four error
+components added (random and systematic of both ends). A lot is all movements of one chip between one pair
+of parties in one quarter: there the random parts add up as squares, the systematic parts of each
+reporting house add up first, so a steady bias shows that no single shipment could show. Best value of a
+movement: the mean of both reports weighted by their inverse variances.
 
-How to read it. d > 0: more left than is said to have come in. Two exact counts that differ are a certain difference.
+How to read it. d > 0: more left than is said to have come in. Two exact counts that differ are a certain
+difference.
 
-What it does not say. Which end is right; and nothing about where the difference went: counts are taken on different days, of
-different things (boxes, boards, packages), by different people.
+What it does not say. Which end is right; and nothing about where the difference went: counts are taken on
+different days, of different things (boxes, boards, packages), by different people.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Difference:
 def difference(pairs: Sequence[tuple[Quantity, Quantity]]) -> Difference:
     """What the shippers report less what the receivers report, of one or more movements in a fixed order.
 
-    ``shares``: part of the variance of every pair's shipper, then receiver. Bounds are refused by the caller: they have no mean.
+    ``shares``: part of the variance of every pair's shipper, then receiver. Bounds are refused by the
+    caller: they have no mean.
     """
     terms = [term for shipper, receiver in pairs for term in ((1.0, shipper), (-1.0, receiver))]
     found = total(terms)
@@ -86,7 +89,15 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
         day = row.shipped.start if row.shipped else None
         when = quarter(day) if day else "undated"
         lots[row.shipper_id or 0, row.consignee_id or 0, scopes.key(row.scope), when].append(pair)
-    single = [_judged([pair], books, parameters, str(pair.movement.shipped or "undated")) for pair in pairs]
+    single = [
+        _judged(
+            [pair],
+            books,
+            parameters,
+            explain.when(pair.movement.shipped) if pair.movement.shipped else "undated",
+        )
+        for pair in pairs
+    ]
     several = [_judged(lots[key], books, parameters, key[3]) for key in sorted(lots) if len(lots[key]) > 1]
     return single + several
 
@@ -149,7 +160,8 @@ def _evidence(pairs: Sequence[_Pair], shares: Sequence[float]) -> list[Evidence]
     for index, pair in enumerate(pairs):
         for side, amount, sign in ((0, pair.shipper, 1), (1, pair.receiver, -1)):
             who = ("shipper", "receiver")[side]
-            label = f"{pair.movement.reference}, {who}: {explain.figure(amount)}; {explain.cited(pair.movement.source, amount.grade)}"
+            said = explain.cited(pair.movement.source, amount.grade)
+            label = f"{pair.movement.reference}, {who}: {explain.figure(amount)}; {said}"
             rows.append(Evidence(pair.movement.ref, who, label, sign * amount.mu, shares[2 * index + side]))
     return rows
 

@@ -1,0 +1,122 @@
+"""Reports of one quantity."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from tests.reconciliation import ledgers as cast
+from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.checks.conflict import find
+
+P = Parameters()
+
+
+def test_reports_far_apart_conflict():
+    (found,) = find(cast.books(cast.claim(100000), cast.claim(50000)), P)
+    assert (found.verdict, found.gap, found.is_finding, found.family) == ("conflict", 50000, True, "CONFLICT")
+
+
+def test_reports_within_their_errors_agree():
+    (found,) = find(cast.books(cast.claim(1000, grade="B"), cast.claim(1020, grade="B")), P)
+    assert (found.verdict, found.is_finding) == ("consistent", False)
+
+
+def test_a_repeated_report_is_no_second_report():
+    assert find(cast.books(cast.claim(100000, slug="a"), cast.claim(50000, slug="b", origin="a")), P) == []
+
+
+def test_an_echo_changes_no_number():
+    rows = cast.claim(100000, slug="a"), cast.claim(50000, slug="b")
+    echo = cast.claim(100000, slug="z", origin="a", published_on=date(2026, 5, 1))
+    (alone,), (with_echo,) = find(cast.books(*rows), P), find(cast.books(*rows, echo), P)
+    assert (alone.statistic, alone.p, alone.gap) == (with_echo.statistic, with_echo.p, with_echo.gap)
+    assert with_echo.numbers["echoes"] == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"scope": cast.TWO}, {"status": "operational"}, {"site_id": None}, {"period": cast.day("2026-05-31")}, {"unit": "USD"}],
+)
+def test_reports_of_different_things_are_not_held_together_unasked(other):
+    assert find(cast.books(cast.claim(100000), cast.claim(50000, **other)), P) == []
+
+
+def test_sales_to_different_buyers_are_different_quantities():
+    one, other = cast.flow(100000, kind="sale"), cast.flow(50000, kind="sale", counterparty_id=cast.BUYERS)
+    assert find(cast.books(one, other), P) == []
+
+
+def test_overlapping_but_unequal_periods_are_different_flows():
+    one, other = cast.flow(100000), cast.flow(50000, period=cast.days("2026-02-01", "2026-04-30"))
+    assert find(cast.books(one, other), P) == []
+
+
+def test_a_declared_pair_names_every_difference_and_is_capped():
+    one = cast.claim(100000, slug="a")
+    other = cast.claim(
+        20000, slug="b", conflicts_with=frozenset({one.ref.id}), scope=cast.MIXED, status="operational",
+        period=cast.day("2026-05-31"), unit="GPU-equivalents",
+    )  # fmt: skip
+    (found,) = find(cast.books(one, other), P)
+    assert found.numbers["differing"] == ["dates", "scope", "status", "unit"]
+    assert (found.is_finding, found.severity) == (True, "medium")
+    for words in ("H mixed", "operational", "2026-05-31", "GPU-equivalents"):
+        assert words in found.sections[0].body
+    assert "scope" in found.sections[4].body
+    assert "a GPU-equivalent is counted as one chip" in found.sections[6].body
+
+
+def test_a_declared_pair_in_one_set_is_reported_once():
+    one = cast.claim(100000)
+    other = cast.claim(50000, conflicts_with=frozenset({one.ref.id}))
+    assert len(find(cast.books(one, other), P)) == 1
+
+
+def test_a_plan_and_a_holding_are_no_conflict_above_information():
+    one = cast.claim(100000)
+    plan = cast.claim(300000, status="planned", conflicts_with=frozenset({one.ref.id}))
+    (found,) = find(cast.books(one, plan), P)
+    assert (found.verdict, found.severity, found.is_finding) == ("different statuses", "info", False)
+
+
+def test_figures_in_units_that_are_not_chips_are_not_compared():
+    one = cast.claim(100000)
+    other = cast.claim(2e9, unit="USD", conflicts_with=frozenset({one.ref.id}))
+    (found,) = find(cast.books(one, other), P)
+    assert (found.verdict, found.severity, found.p) == ("not comparable", "info", None)
+    assert "counts USD" in found.sections[1].body
+
+
+def test_bounds_that_cross_are_a_conflict():
+    floor, ceiling = cast.claim(None, low=136000, bound="floor"), cast.claim(None, high=30000, bound="ceiling")
+    (found,) = find(cast.books(floor, ceiling), P)
+    assert (found.verdict, found.gap) == ("conflict", 106000)
+
+
+def test_bounds_that_do_not_cross_are_consistent():
+    floor, ceiling = cast.claim(None, low=3000, bound="floor"), cast.claim(None, high=136000, bound="ceiling")
+    (found,) = find(cast.books(floor, ceiling), P)
+    assert not found.is_finding
+
+
+def test_a_floor_above_a_figure_is_a_conflict():
+    (found,) = find(cast.books(cast.claim(None, low=136000, bound="floor"), cast.claim(86000)), P)
+    assert (found.verdict, found.gap) == ("conflict", 50000)
+
+
+def test_two_exact_counts_that_differ_are_certain():
+    (found,) = find(cast.books(cast.claim(1000, exact=True, grade="A"), cast.claim(800, exact=True, grade="A")), P)
+    assert (found.strength, found.family, found.is_finding) == ("certain", None, True)
+
+
+def test_reports_of_one_house_are_said_to_be_worth_less():
+    rows = [cast.claim(q, key="house", grade="C") for q in (50000, 52000)]
+    (found,) = find(cast.books(*rows, cast.claim(49000)), P)
+    assert "worth about 1.33 independent ones" in found.sections[1].body
+
+
+def test_the_order_of_the_records_plays_no_part():
+    rows = [cast.claim(q) for q in (100000, 62000, 81000)]
+    assert find(cast.books(*rows), P) == find(cast.books(*reversed(rows)), P)

@@ -1,0 +1,119 @@
+"""Licence required and recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.reconciliation import ledgers as cast
+from tracker.reconciliation.books import Finding, Parameters, RecordRef
+from tracker.reconciliation.checks.rule import find
+
+P = Parameters()
+
+
+def judged(*rows, answer: str = "required", **given) -> list[Finding]:
+    lines = [row for row in rows if row.ref.model == "shipment"]
+    return find(cast.books(*rows, verdicts={row.ref.id: cast.verdict(answer, **given) for row in lines}), P)
+
+
+def line(q: float = 1000, **given):
+    return cast.movement(q, **{"exact": True, "grade": "A"} | given)
+
+
+def spoken(finding: Finding) -> str:
+    return " ".join([finding.headline, *(part.body for part in finding.sections)])
+
+
+def test_a_movement_that_needed_a_licence_without_one_on_record_is_reported():
+    (found,) = judged(line(12000))
+    assert (found.verdict, found.is_finding, found.severity, found.p) == ("licence missing", True, "critical", None)
+    text = spoken(found)
+    assert "needed a licence under 15 CFR 742.6(a)(6)" in text
+    assert "no licence is recorded in this database" in text
+    assert "in force since 2023-11-17" in text
+
+
+def test_a_small_one_is_reported_with_a_low_severity():
+    (found,) = judged(line(3))
+    assert (found.is_finding, found.severity) == (True, "low")
+
+
+def test_a_covering_licence_settles_it():
+    assert judged(line(1000), cast.licence(1000)) == []
+
+
+def test_movements_that_needed_none_are_not_mentioned():
+    assert judged(line(1000), answer="not_required") == []
+
+
+def test_movements_beyond_the_quantity_of_a_licence_are_counted_in_the_order_of_shipping():
+    first, second = line(600), line(700, shipped=cast.day("2026-02-10"))
+    (found,) = judged(first, second, cast.licence(1000))
+    assert (found.verdict, found.gap, found.counterpart.startswith("licence L1")) == ("over licence by 300", 300, True)
+
+
+def test_an_excess_within_the_errors_of_the_figures_is_none():
+    assert judged(line(1010, exact=False, grade="C"), cast.licence(1000)) == []
+    assert len(judged(line(1300, exact=False, grade="C"), cast.licence(1000))) == 1
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"consignee_id": cast.RESELLER}, {"scope": cast.TWO}, {"country": "SG"}, {"valid": cast.days("2026-02-01", "2026-12-31")},
+    ],
+)  # fmt: skip
+def test_a_licence_for_something_else_does_not_cover(other):
+    (found,) = judged(line(1000), cast.licence(1000, **other))
+    assert found.verdict == "licence missing"
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"consignee_id": cast.RESELLER}, "it names another consignee"),
+        ({"valid": cast.days("2026-02-01", "2026-12-31")}, "it is valid 2026-02-01 to 2026-12-31"),
+        ({"scope": cast.TWO}, "it is for H Two"),
+    ],
+)
+def test_a_named_licence_that_does_not_cover_says_why(other, words):
+    (found,) = judged(line(1000, licence_id=1), cast.licence(1000, **other))
+    assert found.verdict == "licence does not cover"
+    assert words in spoken(found)
+
+
+def test_a_movement_that_names_a_licence_draws_on_no_other():
+    rows = line(1000, licence_id=2), cast.licence(5000), cast.licence(100, licence_id=2, reference="L2")
+    (found,) = judged(*rows)
+    assert (found.verdict, found.gap) == ("over licence by 900", 900)
+
+
+def test_a_licence_for_everybody_in_a_country_covers_without_being_counted():
+    assert judged(line(1000), cast.licence(10, consignee_id=None)) == []
+
+
+def test_vague_days_and_family_names_count_for_the_movement():
+    vague = line(1000, shipped=cast.days("2025-12-01", "2026-01-10"), scope=cast.MIXED)
+    assert judged(vague, cast.licence(1000)) == []
+
+
+def test_an_undetermined_answer_is_information_that_names_what_is_not_known():
+    rows = line(1000), line(500)
+    (found,) = judged(*rows, answer="undetermined", missing=("headquarters of the ultimate parent",))
+    assert (found.severity, found.is_finding, found.gap) == ("info", False, 1500)
+    assert "headquarters of the ultimate parent (2 movement(s))" in spoken(found)
+
+
+def test_movements_of_one_quarter_to_one_consignee_are_one_finding():
+    rows = line(10), line(20, shipped=cast.day("2026-03-01")), line(40, shipped=cast.day("2026-04-01"))
+    assert sorted((found.period, found.gap) for found in judged(*rows)) == [("2026Q1", 30), ("2026Q2", 40)]
+
+
+def test_every_movement_licence_and_rule_is_named():
+    row, item, rule = line(1000, licence_id=1), cast.licence(1000, scope=cast.TWO), RecordRef("exportrule", 7, 3)
+    (found,) = judged(row, item, rules=(rule,))
+    assert {(one.ref, one.role) for one in found.evidence} == {(row.ref, "movement"), (item.ref, "licence"), (rule, "rule")}
+
+
+def test_cancelled_movements_need_nothing():
+    assert judged(line(1000, status="cancelled")) == []
