@@ -143,8 +143,8 @@ class SpecificationFilter(LedgerFilterSet):
         fields = VERSION | EVIDENCE | dict.fromkeys(
             (
                 "int4_tops", "int8_tops", "fp4_tflops", "fp8_tflops", "fp16_tflops", "bf16_tflops", "tf32_tflops", "fp32_tflops",
-                "tpp_published", "dies", "die_area_mm2", "transistors_bn", "memory_gb", "memory_bandwidth_gbs", "io_bandwidth_gbs",
-                "tdp_w",
+                "tpp_published", "dies", "die_area_mm2", "transistors_bn", "memory_gb", "memory_bandwidth_gbs",
+                "io_bandwidth_gbs", "tdp_w",
             ), FIGURE,
         ) | {"rank": SPAN, "memory_type": EXACT}  # fmt: skip
 
@@ -195,7 +195,8 @@ class ListEntryFilter(LedgerFilterSet):
     class Meta:
         model = models.ListEntry
         fields = VERSION | {
-            "list_name": EXACT, "citation": EXACT, "footnote": EXACT, "listed_on": DAYS, "removed_on": DAYS, "verification": ONE_OF,
+            "list_name": EXACT, "citation": EXACT, "footnote": EXACT, "listed_on": DAYS, "removed_on": DAYS,
+            "verification": ONE_OF,
         }  # fmt: skip
 
 
@@ -342,8 +343,9 @@ class RunFilter(LedgerFilterSet):
     class Meta:
         model = models.ReconciliationRun
         fields = IDS | {
-            "key": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT, "code_version": EXACT, "signature": EXACT, "status": ONE_OF,
-            "created_at": ["gte", "lte"], "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
+            "key": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT, "code_version": EXACT,
+            "signature": EXACT, "status": ONE_OF, "created_at": ["gte", "lte"],
+            "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
         }  # fmt: skip
 
 
@@ -354,7 +356,8 @@ class PartitionFilter(LedgerFilterSet):
     class Meta:
         model = models.RunPartition
         fields = IDS | {
-            "kind": EXACT, "index": SPAN, "count": EXACT, "status": ONE_OF, "attempts": SPAN, "started_at": DAYS, "finished_at": DAYS, "findings": SPAN,
+            "kind": EXACT, "index": SPAN, "count": EXACT, "status": ONE_OF, "attempts": SPAN, "started_at": DAYS,
+            "finished_at": DAYS, "findings": SPAN,
         }  # fmt: skip
 
 
@@ -393,7 +396,8 @@ class FindingFilter(LedgerFilterSet):
         model = models.Finding
         fields = IDS | {
             "key": ONE_OF, "check_code": ONE_OF, "area": ONE_OF, "scope": ONE_OF, "period": EXACT, "counterpart": EXACT,
-            "verdict": ONE_OF, "unit": EXACT, "family": ONE_OF, "is_discrepancy": EXACT, "severity": ONE_OF, "severity_rank": SPAN,
+            "verdict": ONE_OF, "unit": EXACT, "family": ONE_OF, "is_discrepancy": EXACT, "severity": ONE_OF,
+            "severity_rank": SPAN,
             "strength": ONE_OF, "weakest_grade": ONE_OF,
         } | dict.fromkeys(
             ("expected", "reported", "gap", "sigma", "statistic", "p", "q", "threshold", "gap_h100e", "sq", "mdg"), FIGURE

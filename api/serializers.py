@@ -644,7 +644,8 @@ class RunRow(LedgerSerializer):
     class Meta:
         model = models.ReconciliationRun
         fields = (
-            "id", "key", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version", "signature", "status", "created_at",
+            "id", "key", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version", "signature", "status",
+            "created_at",
             "started_at", "finished_at", "counts", "findings_sha256", "error", "api_url",
         )  # fmt: skip
 

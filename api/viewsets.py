@@ -80,15 +80,17 @@ class Resource(Reading, ReadOnlyModelViewSet):
         if request.accepted_renderer.format == "csv":
             response = export.csv_response(found, self.plan, chosen_ordering(request, self), self.basename)
         else:
-            page = self.paginate_queryset(found)
+            with rows.short_planning():
+                page = self.paginate_queryset(found)
             response = Response(self.paginator.envelope(page) | {"known_at": self.known_at})
         return self._dated(response)
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         parameters.refuse_unknown(request, self.detail_parameters(), versioned=self.versioned)
-        record = self.record(self.kwargs["pk"], self.plan)
-        record |= rows.children(self.plan, record["id"], self.known_at)
-        self.complete(record)
+        with rows.short_planning():
+            record = self.record(self.kwargs["pk"], self.plan)
+            record |= rows.children(self.plan, record["id"], self.known_at)
+            self.complete(record)
         return self._dated(Response(record | {"known_at": self.known_at}))
 
     def record(self, name: str, plan: rows.Plan) -> dict[str, Any]:

@@ -448,7 +448,7 @@ class Cast:
 
 
 def cast() -> Cast:
-    """The standing cast. Slugs: synthetic-vendor, -reseller, -parent, -operator, -site, -other-site, -chip, -other-chip, -family."""
+    """The standing cast. Slugs: synthetic- and vendor, reseller, parent, operator, site, other-site, chip, other-chip, family."""
     role = models.Organization.Role
     maker = vendor("synthetic-vendor", country="US")
     reseller = organization("synthetic-reseller", country="SG", roles=[role.INTERMEDIARY])

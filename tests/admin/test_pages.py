@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.test.utils import CaptureQueriesContext
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests import factories

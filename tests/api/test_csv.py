@@ -82,6 +82,16 @@ def test_a_csv_of_the_past_holds_the_past(api):
     ]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_who_leaves_in_the_middle_does_not_hold_the_connection(api):
+    for number in range(150):
+        factories.source(f"synthetic-{number}", note="x" * 1000)
+    response = api.response("sources/", format="csv")
+    assert next(iter(response.streaming_content)).startswith(b"id,slug,")
+    response.close()
+    assert len(api.rows("sources/")) == 50
+
+
 def test_what_a_client_accepts_chooses_too(api):
     factories.source("synthetic-accepted")
     response = api.client.get("/api/v1/sources/", headers={"accept": "text/csv"})

@@ -74,27 +74,26 @@ def test_a_list_shows_rows_and_each_leads_to_its_detail(api, world, name):
     assert {key: detail[key] for key in rows[0]} == rows[0]
 
 
+def _selects(read) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        read()
+    return sum(query["sql"].startswith("SELECT") for query in captured)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_list_takes_as_many_queries_for_many_rows_as_for_one(api, world, name):
-    def queries(size):
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            api.read(f"{name}/", page_size=size)
-        return len(captured)
-
-    assert queries(1) <= 2
-    assert queries(1) >= queries(50)
+    assert 1 <= _selects(lambda: api.read(f"{name}/", page_size=50)) <= 2  # two where keys may be blank
+    assert 1 <= _selects(lambda: api.read(f"{name}/", page_size=1)) <= 2
 
 
-def test_a_detail_takes_one_query_and_one_more_for_each_child_table(api, world, django_assert_num_queries):
+def test_a_detail_takes_one_query_and_one_more_for_each_child_table(api, world):
     for number in range(5):
         factories.alias(world.operator, f"Synthetic alias {number}")
-    with django_assert_num_queries(5):  # the record, aliases, owners, stakes held, list entries
-        api.read("organizations/synthetic-operator/")
+    # the record, aliases, owners, stakes held, list entries
+    assert _selects(lambda: api.read("organizations/synthetic-operator/")) == 5
     factories.specification(world.chip, source=factories.source("another-source"), rank=2)
-    with django_assert_num_queries(4):  # the record, specifications, families, and the figures derived
-        api.read("chips/synthetic-chip/")
+    # the record, specifications, families, and the figures derived
+    assert _selects(lambda: api.read("chips/synthetic-chip/")) == 4
 
 
 @pytest.mark.parametrize("name", NAMES)

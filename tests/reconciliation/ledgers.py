@@ -34,7 +34,9 @@ def ref(model: str, pk: int | None = None) -> RecordRef:
     return RecordRef(model, next(_ids) if pk is None else pk, 1)
 
 
-def source(publisher: str = "Gazette", grade: str = "C", published: date | None = date(2026, 3, 1)) -> SourceRow:
+def source(
+    publisher: str = "Gazette", grade: str = "C", published: date | None = date(2026, 3, 1)
+) -> SourceRow:
     return SourceRow(ref("source"), "gazette", "A report", publisher, "https://example.org", published, grade)
 
 
@@ -58,12 +60,16 @@ ORGANIZATIONS = {
 }
 
 
-def power(megawatts: float, basis: str = "installed", grade: str = "B", as_of: date | None = date(2026, 1, 1)) -> PowerRow:
+def power(
+    megawatts: float, basis: str = "installed", grade: str = "B", as_of: date | None = date(2026, 1, 1)
+) -> PowerRow:
     return PowerRow(ref("sitepower"), megawatts, as_of, basis, source("Utility", grade))
 
 
 def site(*powers: PowerRow, parts: frozenset[int] = frozenset()) -> SiteRow:
-    return SiteRow(ref("datacenter", SITE), "desert", "Desert site", OPERATOR, "MY", "site", "operational", powers, parts)
+    return SiteRow(
+        ref("datacenter", SITE), "desert", "Desert site", OPERATOR, "MY", "site", "operational", powers, parts
+    )
 
 
 def day(text: str) -> Period:
@@ -77,7 +83,11 @@ def days(first: str, last: str) -> Period:
 
 def claim(best: float | None = 115000, **given: Any) -> ClaimRow:
     slug = given.pop("slug", f"claim-{next(_ids)}")
-    figure = {name: given.pop(name) for name in ("low", "high", "unit", "bound", "exact", "per_unit", "grade") if name in given}
+    figure = {
+        name: given.pop(name)
+        for name in ("low", "high", "unit", "bound", "exact", "per_unit", "grade")
+        if name in given
+    }
     said: dict[str, Any] = {
         "ref": ref("claim"), "slug": slug, "reported": Reported(best=best, **figure), "status": "installed", "kind": "installed",
         "allegation": "reported", "subject_id": OPERATOR, "counterparty_id": None, "site_id": SITE, "origin_country": "",
@@ -90,17 +100,25 @@ def claim(best: float | None = 115000, **given: Any) -> ClaimRow:
 
 def flow(best: float | None, **given: Any) -> ClaimRow:
     """A claim about what was shipped in the first quarter of 2026."""
-    said = {"status": "shipped", "kind": "purchase", "period": days("2026-01-01", "2026-03-31"), "is_flow": True}
+    said = {
+        "status": "shipped",
+        "kind": "purchase",
+        "period": days("2026-01-01", "2026-03-31"),
+        "is_flow": True,
+    }
     return claim(best, **said | given)
 
 
 def movement(q: float = 1500, **given: Any) -> MovementRow:
-    figure = {name: given.pop(name) for name in ("unit", "bound", "exact", "per_unit", "grade") if name in given}
+    figure = {
+        name: given.pop(name) for name in ("unit", "bound", "exact", "per_unit", "grade") if name in given
+    }
     row: dict[str, Any] = {
         "ref": ref("shipment"), "reference": f"line-{next(_ids)}", "scope": ONE, "reported": Reported(best=q, **figure),
         "by_shipper": None, "by_receiver": None, "shipped": day("2026-01-10"), "received": day("2026-02-01"),
         "received_presumed": False, "shipper_id": VENDOR, "consignee_id": OPERATOR, "end_user_id": None, "origin_country": "US",
-        "destination_country": "MY", "origin_site_id": None, "destination_site_id": SITE, "onward_of_id": None, "licence_id": None,
+        "destination_country": "MY", "origin_site_id": None, "destination_site_id": SITE, "onward_of_id": None,
+        "licence_id": None,
         "status": "received", "shipper_key": "org:vendor", "receiver_key": "org:operator", "source": source("Customs", "B"),
     }  # fmt: skip
     return MovementRow(**row | given)
@@ -124,7 +142,9 @@ def verdict(answer: str, **given: Any) -> VerdictRow:
     return VerdictRow(**row | given)
 
 
-def books(*rows: Any, powers: tuple[PowerRow, ...] = (), verdicts: dict[int, VerdictRow] | None = None) -> Books:
+def books(
+    *rows: Any, powers: tuple[PowerRow, ...] = (), verdicts: dict[int, VerdictRow] | None = None
+) -> Books:
     """Claims, movements and licences sorted into their places."""
     return Books(
         as_of=date(2026, 6, 30),

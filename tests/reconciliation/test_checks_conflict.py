@@ -37,7 +37,13 @@ def test_an_echo_changes_no_number():
 
 @pytest.mark.parametrize(
     "other",
-    [{"scope": cast.TWO}, {"status": "operational"}, {"site_id": None}, {"period": cast.day("2026-05-31")}, {"unit": "USD"}],
+    [
+        {"scope": cast.TWO},
+        {"status": "operational"},
+        {"site_id": None},
+        {"period": cast.day("2026-05-31")},
+        {"unit": "USD"},
+    ],
 )
 def test_reports_of_different_things_are_not_held_together_unasked(other):
     assert find(cast.books(cast.claim(100000), cast.claim(50000, **other)), P) == []
@@ -53,19 +59,72 @@ def test_overlapping_but_unequal_periods_are_different_flows():
     assert find(cast.books(one, other), P) == []
 
 
-def test_a_declared_pair_names_every_difference_and_is_capped():
+def declared(one, **changes):
+    return cast.claim(slug="b", conflicts_with=frozenset({one.ref.id}), **changes)
+
+
+def test_a_declared_pair_that_counts_different_things_is_named_and_not_tested():
     one = cast.claim(100000, slug="a")
-    other = cast.claim(
-        20000, slug="b", conflicts_with=frozenset({one.ref.id}), scope=cast.MIXED, status="operational",
-        period=cast.day("2026-05-31"), unit="GPU-equivalents",
-    )  # fmt: skip
+    other = declared(
+        one,
+        best=20000,
+        scope=cast.MIXED,
+        status="operational",
+        period=cast.day("2026-05-31"),
+        unit="GPU-equivalents",
+    )
     (found,) = find(cast.books(one, other), P)
-    assert found.numbers["differing"] == ["dates", "scope", "status", "unit"]
-    assert (found.is_finding, found.severity) == (True, "medium")
+    assert (found.verdict, found.is_finding, found.severity, found.p) == (
+        "different quantities",
+        False,
+        "info",
+        None,
+    )
     for words in ("H mixed", "operational", "2026-05-31", "GPU-equivalents"):
         assert words in found.sections[0].body
     assert "scope" in found.sections[4].body
-    assert "a GPU-equivalent is counted as one chip" in found.sections[6].body
+
+
+def test_a_part_above_its_whole_is_a_conflict_and_capped():
+    part = cast.claim(100000, slug="a")
+    whole = declared(part, best=20000, scope=cast.MIXED)
+    (found,) = find(cast.books(part, whole), P)
+    assert (found.verdict, found.is_finding, found.severity, found.gap) == (
+        "part above whole",
+        True,
+        "medium",
+        80000,
+    )
+    assert "a counts a part of what the other counts" in found.sections[0].body
+
+
+def test_a_part_below_its_whole_is_consistent_however_far():
+    part = cast.claim(20000, slug="a")
+    whole = declared(part, best=100000, scope=cast.MIXED)
+    (found,) = find(cast.books(part, whole), P)
+    assert not found.is_finding
+    assert found.verdict in ("consistent", "inconclusive")
+
+
+def test_one_quarter_above_its_year_is_a_conflict():
+    quarter = cast.flow(100000, slug="a", period=cast.days("2026-01-01", "2026-03-31"))
+    year = cast.flow(
+        50000,
+        slug="b",
+        period=cast.days("2026-01-01", "2026-12-31"),
+        conflicts_with=frozenset({quarter.ref.id}),
+    )
+    (found,) = find(cast.books(quarter, year), P)
+    assert (found.verdict, found.gap) == ("part above whole", 50000)
+
+
+def test_a_part_of_one_kind_and_a_whole_of_another_decide_nothing():
+    one = cast.flow(100000, slug="a", scope=cast.MIXED, period=cast.days("2026-01-01", "2026-03-31"))
+    year = cast.flow(
+        50000, slug="b", period=cast.days("2026-01-01", "2026-12-31"), conflicts_with=frozenset({one.ref.id})
+    )
+    (found,) = find(cast.books(one, year), P)
+    assert found.verdict == "different quantities"
 
 
 def test_a_declared_pair_in_one_set_is_reported_once():
@@ -78,7 +137,7 @@ def test_a_plan_and_a_holding_are_no_conflict_above_information():
     one = cast.claim(100000)
     plan = cast.claim(300000, status="planned", conflicts_with=frozenset({one.ref.id}))
     (found,) = find(cast.books(one, plan), P)
-    assert (found.verdict, found.severity, found.is_finding) == ("different statuses", "info", False)
+    assert (found.verdict, found.severity, found.is_finding) == ("different quantities", "info", False)
 
 
 def test_figures_in_units_that_are_not_chips_are_not_compared():
@@ -90,7 +149,10 @@ def test_figures_in_units_that_are_not_chips_are_not_compared():
 
 
 def test_bounds_that_cross_are_a_conflict():
-    floor, ceiling = cast.claim(None, low=136000, bound="floor"), cast.claim(None, high=30000, bound="ceiling")
+    floor, ceiling = (
+        cast.claim(None, low=136000, bound="floor"),
+        cast.claim(None, high=30000, bound="ceiling"),
+    )
     (found,) = find(cast.books(floor, ceiling), P)
     assert (found.verdict, found.gap) == ("conflict", 106000)
 
@@ -107,7 +169,9 @@ def test_a_floor_above_a_figure_is_a_conflict():
 
 
 def test_two_exact_counts_that_differ_are_certain():
-    (found,) = find(cast.books(cast.claim(1000, exact=True, grade="A"), cast.claim(800, exact=True, grade="A")), P)
+    (found,) = find(
+        cast.books(cast.claim(1000, exact=True, grade="A"), cast.claim(800, exact=True, grade="A")), P
+    )
     assert (found.strength, found.family, found.is_finding) == ("certain", None, True)
 
 

@@ -49,7 +49,12 @@ def test_every_record_used_is_named_with_its_version_and_its_part():
 
 @pytest.mark.parametrize(
     ("best", "verdict"),
-    [(12500, "not accounted for"), (12350, "inconclusive"), (8450, "inconclusive"), (8250, "claim below ledger")],
+    [
+        (12500, "not accounted for"),
+        (12350, "inconclusive"),
+        (8450, "inconclusive"),
+        (8250, "claim below ledger"),
+    ],
 )
 def test_a_difference_within_the_errors_is_no_discrepancy(best, verdict):
     assert only(cast.claim(best, grade="C"), cast.movement(10000, exact=True, grade="A")).verdict == verdict
@@ -65,7 +70,12 @@ def test_both_sides_of_the_threshold_of_1_96():
 @pytest.mark.parametrize("status", ["announced", "planned", "ordered", "contracted", "licensed"])
 def test_what_is_not_yet_shipped_stands_beside_the_ledger(status):
     found = only(cast.claim(300000, status=status), cast.movement(1500))
-    assert (found.verdict, found.severity, found.p, found.is_finding) == ("beside the ledger", "info", None, False)
+    assert (found.verdict, found.severity, found.p, found.is_finding) == (
+        "beside the ledger",
+        "info",
+        None,
+        False,
+    )
 
 
 def test_without_a_movement_nothing_is_compared():
@@ -105,7 +115,13 @@ def test_a_movement_after_the_day_of_the_claim_is_not_counted():
 
 
 def test_a_vague_day_counts_for_the_claim_on_both_sides():
-    vague = cast.movement(5000, shipped=cast.day("2026-03-01"), received=cast.days("2026-03-20", "2026-04-20"), exact=True, grade="A")
+    vague = cast.movement(
+        5000,
+        shipped=cast.day("2026-03-01"),
+        received=cast.days("2026-03-20", "2026-04-20"),
+        exact=True,
+        grade="A",
+    )
     firm = cast.movement(1000, exact=True, grade="A")
     above, below = only(cast.claim(20000), vague, firm), only(cast.claim(500), vague, firm)
     assert (above.expected, below.expected) == (6000, 1000)
@@ -136,9 +152,13 @@ def test_a_book_known_only_as_at_least_contradicts_no_larger_claim():
 
 
 def test_an_at_least_claim_is_tested_only_from_below():
-    assert only(cast.claim(None, low=50000, bound="floor"), cast.movement(1500)).verdict == "not accounted for"
+    assert (
+        only(cast.claim(None, low=50000, bound="floor"), cast.movement(1500)).verdict == "not accounted for"
+    )
     assert not only(cast.claim(None, low=50, bound="floor"), cast.movement(150000)).is_finding
-    assert only(cast.claim(None, high=50, bound="ceiling"), cast.movement(15000)).verdict == "claim below ledger"
+    assert (
+        only(cast.claim(None, high=50, bound="ceiling"), cast.movement(15000)).verdict == "claim below ledger"
+    )
     assert not only(cast.claim(None, high=50000, bound="ceiling"), cast.movement(150)).is_finding
 
 
@@ -148,9 +168,21 @@ def test_a_period_claim_meets_the_flows_of_its_period_only():
 
 
 def test_goods_passed_on_by_a_reseller_leave_its_book():
-    bought = cast.movement(1000, consignee_id=cast.RESELLER, destination_site_id=None, destination_country="SG", exact=True, grade="A")
+    bought = cast.movement(
+        1000,
+        consignee_id=cast.RESELLER,
+        destination_site_id=None,
+        destination_country="SG",
+        exact=True,
+        grade="A",
+    )
     sold = cast.movement(
-        900, shipper_id=cast.RESELLER, origin_country="SG", shipped=cast.day("2026-02-10"), exact=True, grade="A"
+        900,
+        shipper_id=cast.RESELLER,
+        origin_country="SG",
+        shipped=cast.day("2026-02-10"),
+        exact=True,
+        grade="A",
     )
     held = cast.claim(5000, subject_id=cast.RESELLER, site_id=None, destination_country="SG")
     assert only(held, bought, sold).expected == 100
@@ -158,24 +190,40 @@ def test_goods_passed_on_by_a_reseller_leave_its_book():
 
 def test_sales_to_unnamed_buyers_are_about_their_country():
     sale = cast.flow(
-        5000, kind="sale", subject_id=cast.VENDOR, counterparty_id=cast.BUYERS, site_id=None, destination_country="CN"
+        5000,
+        kind="sale",
+        subject_id=cast.VENDOR,
+        counterparty_id=cast.BUYERS,
+        site_id=None,
+        destination_country="CN",
     )
     into = cast.movement(1500, destination_country="CN", destination_site_id=None, consignee_id=None)
-    within = cast.movement(700, origin_country="CN", destination_country="CN", destination_site_id=None, consignee_id=None)
+    within = cast.movement(
+        700, origin_country="CN", destination_country="CN", destination_site_id=None, consignee_id=None
+    )
     found = only(sale, into, within)
     assert (found.area, found.expected) == ("country:CN", 1500)
 
 
 def test_what_others_sent_never_contradicts_a_sellers_figure():
     sale = cast.flow(
-        500, kind="sale", subject_id=cast.VENDOR, counterparty_id=cast.BUYERS, site_id=None, destination_country="CN"
+        500,
+        kind="sale",
+        subject_id=cast.VENDOR,
+        counterparty_id=cast.BUYERS,
+        site_id=None,
+        destination_country="CN",
     )
-    other = cast.movement(9000, shipper_id=cast.RESELLER, destination_country="CN", destination_site_id=None, consignee_id=None)
+    other = cast.movement(
+        9000, shipper_id=cast.RESELLER, destination_country="CN", destination_site_id=None, consignee_id=None
+    )
     assert not only(sale, other).is_finding
 
 
 def test_the_vendor_is_never_the_receiver_of_a_shipment():
-    shipped = cast.flow(5000, kind="shipment", subject_id=cast.OPERATOR, counterparty_id=cast.VENDOR, site_id=None)
+    shipped = cast.flow(
+        5000, kind="shipment", subject_id=cast.OPERATOR, counterparty_id=cast.VENDOR, site_id=None
+    )
     assert only(shipped, cast.movement(1500)).area == "org:operator"
 
 
@@ -186,13 +234,18 @@ def test_the_excess_over_recorded_licences_is_given():
 
 
 def test_a_licence_for_another_party_or_a_later_day_does_not_count():
-    rows = cast.licence(40000, consignee_id=cast.RESELLER), cast.licence(40000, valid=cast.days("2026-04-15", "2026-12-31"))
+    rows = (
+        cast.licence(40000, consignee_id=cast.RESELLER),
+        cast.licence(40000, valid=cast.days("2026-04-15", "2026-12-31")),
+    )
     assert only(cast.claim(115000), cast.movement(1500), *rows).numbers["licensed"] == 0
 
 
 def test_deliveries_that_needed_no_licence_count_as_allowed():
     line = cast.movement(1500)
-    (found,) = find(cast.books(cast.claim(115000), line, verdicts={line.ref.id: cast.verdict("not_required")}), P)
+    (found,) = find(
+        cast.books(cast.claim(115000), line, verdicts={line.ref.id: cast.verdict("not_required")}), P
+    )
     assert found.numbers["licensed"] == 1500
 
 
@@ -212,18 +265,32 @@ def test_a_confirmed_and_a_proposed_echo_are_not_tested_again():
     proposed = cast.claim(115000, slug="c", source=cast.source("Wire page (reports Bloomberg)"))
     found = only(first, confirmed, proposed, cast.movement(1500))
     assert (found.counterpart, found.numbers["echoes"]) == ("a", 2)
-    assert sorted(row.ref.id for row in found.evidence if row.role == "echo") == sorted([confirmed.ref.id, proposed.ref.id])
+    assert sorted(row.ref.id for row in found.evidence if row.role == "echo") == sorted(
+        [confirmed.ref.id, proposed.ref.id]
+    )
 
 
 def test_an_echo_changes_nothing_but_the_count_of_echoes():
     first = cast.claim(115000, slug="a")
     alone = only(first, cast.movement(1500, reference="line", ref=cast.ref("shipment", 5)))
-    with_echo = only(first, cast.claim(115000, slug="b", origin="a"), cast.movement(1500, reference="line", ref=cast.ref("shipment", 5)))
-    assert (alone.gap, alone.statistic, alone.p, alone.sigma) == (with_echo.gap, with_echo.statistic, with_echo.p, with_echo.sigma)
+    with_echo = only(
+        first,
+        cast.claim(115000, slug="b", origin="a"),
+        cast.movement(1500, reference="line", ref=cast.ref("shipment", 5)),
+    )
+    assert (alone.gap, alone.statistic, alone.p, alone.sigma) == (
+        with_echo.gap,
+        with_echo.statistic,
+        with_echo.p,
+        with_echo.sigma,
+    )
 
 
 def test_the_order_of_the_records_plays_no_part():
-    claim, lines = cast.claim(115000), [cast.movement(q, grade=g) for q, g in ((1501, "B"), (333, "C"), (77, "D"))]
+    claim, lines = (
+        cast.claim(115000),
+        [cast.movement(q, grade=g) for q, g in ((1501, "B"), (333, "C"), (77, "D"))],
+    )
     assert find(cast.books(claim, *lines), P) == find(cast.books(*reversed(lines), claim), P)
 
 
@@ -264,3 +331,15 @@ def test_a_doubtful_receipt_never_makes_a_discrepancy_worse(mu, sure, extra, err
     plain = compare(claim, small, small)
     doubtful = compare(claim, total([(1, Quantity(sure + extra))]), small)
     assert abs(doubtful.z) <= abs(plain.z) + 1e-9
+
+
+def test_a_vague_day_of_the_claim_counts_for_it_too():
+    during = cast.movement(
+        5000, shipped=cast.day("2026-02-01"), received=cast.day("2026-02-15"), exact=True, grade="A"
+    )
+    before = cast.movement(
+        1000, shipped=cast.day("2025-12-01"), received=cast.day("2026-01-01"), exact=True, grade="A"
+    )
+    vague = {"period": cast.days("2026-01-31", "2026-03-31")}
+    assert only(cast.claim(20000, **vague), during, before).expected == 6000
+    assert only(cast.claim(500, **vague), during, before).expected == 1000

@@ -26,7 +26,12 @@ def spoken(finding: Finding) -> str:
 
 def test_a_movement_that_needed_a_licence_without_one_on_record_is_reported():
     (found,) = judged(line(12000))
-    assert (found.verdict, found.is_finding, found.severity, found.p) == ("licence missing", True, "critical", None)
+    assert (found.verdict, found.is_finding, found.severity, found.p) == (
+        "no licence recorded",
+        True,
+        "critical",
+        None,
+    )
     text = spoken(found)
     assert "needed a licence under 15 CFR 742.6(a)(6)" in text
     assert "no licence is recorded in this database" in text
@@ -49,7 +54,11 @@ def test_movements_that_needed_none_are_not_mentioned():
 def test_movements_beyond_the_quantity_of_a_licence_are_counted_in_the_order_of_shipping():
     first, second = line(600), line(700, shipped=cast.day("2026-02-10"))
     (found,) = judged(first, second, cast.licence(1000))
-    assert (found.verdict, found.gap, found.counterpart.startswith("licence L1")) == ("over licence by 300", 300, True)
+    assert (found.verdict, found.gap, found.counterpart.startswith("licence L1")) == (
+        "over licence by 300",
+        300,
+        True,
+    )
 
 
 def test_an_excess_within_the_errors_of_the_figures_is_none():
@@ -65,7 +74,7 @@ def test_an_excess_within_the_errors_of_the_figures_is_none():
 )  # fmt: skip
 def test_a_licence_for_something_else_does_not_cover(other):
     (found,) = judged(line(1000), cast.licence(1000, **other))
-    assert found.verdict == "licence missing"
+    assert found.verdict == "no licence recorded"
 
 
 @pytest.mark.parametrize(
@@ -110,10 +119,25 @@ def test_movements_of_one_quarter_to_one_consignee_are_one_finding():
 
 
 def test_every_movement_licence_and_rule_is_named():
-    row, item, rule = line(1000, licence_id=1), cast.licence(1000, scope=cast.TWO), RecordRef("exportrule", 7, 3)
+    row, item, rule = (
+        line(1000, licence_id=1),
+        cast.licence(1000, scope=cast.TWO),
+        RecordRef("exportrule", 7, 3),
+    )
     (found,) = judged(row, item, rules=(rule,))
-    assert {(one.ref, one.role) for one in found.evidence} == {(row.ref, "movement"), (item.ref, "licence"), (rule, "rule")}
+    assert {(one.ref, one.role) for one in found.evidence} == {
+        (row.ref, "movement"),
+        (item.ref, "licence"),
+        (rule, "rule"),
+    }
 
 
 def test_cancelled_movements_need_nothing():
     assert judged(line(1000, status="cancelled")) == []
+
+
+def test_the_licence_that_expires_first_is_used_up_first():
+    later = cast.licence(100, reference="LATER", valid=cast.days("2026-01-01", "2026-12-31"))
+    sooner = cast.licence(100, reference="SOONER", valid=cast.days("2026-01-01", "2026-06-30"), licence_id=2)
+    (found,) = judged(line(300), later, sooner)
+    assert (found.gap, found.counterpart.startswith("licence LATER")) == (100, True)

@@ -14,16 +14,22 @@ from tracker.reconciliation.checks.srd import difference, find
 P = Parameters()
 
 
-def both(shipped: float, received: float, **given):
+def both(sent: float, came: float, **given):
     figure = {"grade": given.pop("grade", "A"), "exact": given.pop("exact", False)}
     return cast.movement(
-        shipped, by_shipper=Reported(best=shipped, **figure), by_receiver=Reported(best=received, **figure), **given
+        sent, by_shipper=Reported(best=sent, **figure), by_receiver=Reported(best=came, **figure), **given
     )
 
 
 def test_two_exact_counts_that_differ_are_certain():
     (found,) = find(cast.books(both(100, 98, exact=True)), P)
-    assert (found.gap, found.strength, found.is_finding, found.family, found.p) == (2, "certain", True, None, None)
+    assert (found.gap, found.strength, found.is_finding, found.family, found.p) == (
+        2,
+        "certain",
+        True,
+        None,
+        None,
+    )
 
 
 def test_two_exact_counts_that_agree_are_no_finding():
@@ -60,10 +66,19 @@ def test_movements_reported_by_one_end_only_are_not_tested():
 
 
 @given(
-    st.lists(st.tuples(st.floats(1, 1e5), st.floats(1, 1e5), st.floats(0.1, 100), st.floats(0.1, 100)), min_size=1, max_size=5)
+    st.lists(
+        st.tuples(st.floats(1, 1e5), st.floats(1, 1e5), st.floats(0.1, 100), st.floats(0.1, 100)),
+        min_size=1,
+        max_size=5,
+    )
 )
 def test_the_variance_shares_of_a_lot_add_up_to_one(rows):
     pairs = [(Quantity(a, ss=x, sr=y, key="s"), Quantity(b, ss=y, sr=x, key="r")) for a, b, x, y in rows]
     found = difference(pairs)
     assert sum(found.shares) == pytest.approx(1)
     assert found.d == pytest.approx(sum(a - b for a, b, _, _ in rows), abs=1e-6)
+
+
+def test_two_movements_of_one_quarter_are_a_lot():
+    first, second, lot = find(cast.books(both(100, 98), both(100, 97)), P)
+    assert (first.gap, second.gap, lot.gap, lot.period) == (2, 3, 5, "2026Q1")

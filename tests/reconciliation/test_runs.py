@@ -22,6 +22,7 @@ from tracker.models import (
     Shipment,
 )
 from tracker.reconciliation import services
+from tracker.reconciliation.books import Parameters
 
 pytestmark = pytest.mark.django_db
 
@@ -46,8 +47,15 @@ def desert():
     return site
 
 
+SYNTHETIC = Parameters(records="synthetic")
+
+
+def start() -> ReconciliationRun:
+    return services.start_run("synthetic analyst", parameters=SYNTHETIC)
+
+
 def run() -> ReconciliationRun:
-    row = services.start_run("synthetic analyst")
+    row = start()
     services.finish_here(row.id)
     row.refresh_from_db()
     return row
@@ -67,6 +75,7 @@ def test_a_claim_far_above_the_ledger_is_found_with_its_numbers_and_records(dese
     assert (found.severity, found.strength, found.weakest_grade) == ("critical", "very strong", "C")
     assert "not accounted for" in found.text
     assert f"{row.signature}" in found.text
+    assert "This was one of 1 GAP comparisons in the run" in found.text
     named = set(found.evidence.values_list("model_name", "object_id", "version"))
     assert ("claim", Claim.objects.get(slug="synthetic-115000").id, 1) in named
     assert {("shipment", s.id, 1) for s in Shipment.objects.all()} <= named
@@ -150,7 +159,7 @@ def test_findings_of_a_finished_run_are_final(desert):
 
 
 def test_a_share_that_is_judged_twice_is_saved_once(desert):
-    row = services.start_run("synthetic analyst")
+    row = start()
     share = row.partitions.first()
     assert services.begin_share(share.id)
     assert services.run_share(share.id) == "done"
@@ -161,7 +170,7 @@ def test_a_share_that_is_judged_twice_is_saved_once(desert):
 
 
 def test_a_run_is_closed_only_when_every_share_is_done_and_only_once(desert):
-    row = services.start_run("synthetic analyst")
+    row = start()
     *first, last = row.partitions.values_list("id", flat=True)
     for pk in first:
         services.begin_share(pk)
@@ -174,7 +183,7 @@ def test_a_run_is_closed_only_when_every_share_is_done_and_only_once(desert):
 
 
 def test_a_share_begun_too_often_fails_its_run_with_a_message(desert):
-    row = services.start_run("synthetic analyst")
+    row = start()
     share = row.partitions.first()
     RunPartition.objects.filter(id=share.id).update(attempts=services.ATTEMPTS)
     assert not services.begin_share(share.id)
@@ -184,7 +193,7 @@ def test_a_share_begun_too_often_fails_its_run_with_a_message(desert):
 
 
 def test_a_cancelled_run_publishes_nothing(desert):
-    row = services.start_run("synthetic analyst")
+    row = start()
     assert services.cancel_run(row.id)
     services.finish_here(row.id)
     row.refresh_from_db()
@@ -239,6 +248,17 @@ def test_an_instant_that_lies_ahead_is_refused():
 
 
 def test_runs_of_one_day_are_numbered():
-    keys = [services.start_run("synthetic analyst").key for _ in range(2)]
+    keys = [start().key for _ in range(2)]
     assert keys[0].rsplit("-", 1)[0] == keys[1].rsplit("-", 1)[0]
     assert [int(key.rsplit("-", 1)[1]) for key in keys] == [1, 2]
+
+
+def test_real_and_synthetic_records_are_never_held_against_each_other(desert):
+    Claim.objects.filter(slug="synthetic-115000").update(is_synthetic=False)
+    row = services.start_run("synthetic analyst")
+    services.finish_here(row.id)
+    row.refresh_from_db()
+    assert row.counts["claims"] == 1
+    assert row.counts["shipments"] == 0
+    assert not row.findings.filter(is_discrepancy=True).exists()
+    assert Discrepancy.objects.count() == 0

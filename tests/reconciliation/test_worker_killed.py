@@ -21,6 +21,7 @@ from tests import factories
 from tracker import tasks
 from tracker.models import Discrepancy, Evidence, Finding, ReconciliationRun, RunPartition
 from tracker.reconciliation import services
+from tracker.reconciliation.books import Parameters
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -73,7 +74,8 @@ def test_a_run_whose_worker_is_killed_half_way_ends_as_if_nothing_had_happened(t
         # No finding can be written while this lock is held: the worker stands in the middle of its share.
         brake.execute("LOCK TABLE tracker_finding IN ACCESS EXCLUSIVE MODE")
         with worker(tmp_path) as first:
-            run = tasks.request_run("synthetic analyst")
+            run = services.start_run("synthetic analyst", parameters=Parameters(records="synthetic"))
+            tasks.queue_run(run)
             wait_for(lambda: blocked_on("tracker_finding"))
             os.killpg(first.pid, signal.SIGKILL)
             first.wait()

@@ -7,10 +7,11 @@ actions is not kept for these records: their versions say more, and say it for e
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django import forms
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import quote, unquote
 from django.contrib.postgres.fields import ArrayField, DateRangeField
@@ -91,12 +92,23 @@ class ReasonForm(forms.ModelForm):
         return cleaned
 
 
+class PlainDecimalField(forms.DecimalField):
+    """A number as a person writes it: 21, where the column's three decimal places would show 21.000."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value.normalize():f}" if isinstance(value, Decimal) else value
+
+
 class FormFieldsMixin:
     """Widgets for the kinds of columns that the theme does not dress."""
 
     def formfield_for_dbfield(
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
+        if isinstance(db_field, models.DecimalField):
+            kwargs["form_class"] = PlainDecimalField
+        if isinstance(db_field, models.TextField) and not db_field.choices:
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
         if isinstance(db_field, models.URLField):
             kwargs["assume_scheme"] = "https"
         if isinstance(db_field, DateRangeField):
@@ -106,7 +118,7 @@ class FormFieldsMixin:
                 choices=db_field.base_field.choices,
                 required=not db_field.blank,
                 help_text=db_field.help_text,
-                widget=UnfoldAdminCheckboxSelectMultipleWidget(attrs={"class": "choices-in-columns"}),
+                widget=UnfoldAdminCheckboxSelectMultipleWidget(),
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
@@ -121,7 +133,7 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
 
     form = ReasonForm
     actions = ("delete_with_reason",)
-    change_form_before_template = "tracker/admin/seen_version.html"
+    change_form_template = "tracker/admin/ledger_form.html"
     object_history_template = "tracker/admin/history.html"
     readonly_preprocess_fields = {"url": _safe_address, "datasheet_url": _safe_address}
     list_filter_submit = True
@@ -142,8 +154,6 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
         fieldsets = list(super().get_fieldsets(request, obj))
         if obj is not None:
             fieldsets.append(("This version", {"fields": ("version_line",)}))
-        if self.has_add_permission(request) if obj is None else self.has_change_permission(request, obj):
-            fieldsets.append(("Reason for this change", {"fields": (REASON,)}))
         return fieldsets
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
@@ -181,6 +191,7 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
         with recording(actor(request), given_reason(request)):
             return super().delete_view(request, object_id, extra_context)
 
+    @admin.action(description="Delete selected %(verbose_name_plural)s", permissions=["delete"])
     def delete_with_reason(self, request: HttpRequest, queryset: models.QuerySet) -> HttpResponse | None:
         """Delete the selected records, after a page that shows what goes and asks why."""
         if request.POST.get("post") and not given_reason(request):
@@ -188,9 +199,6 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
             return None
         with recording(actor(request), given_reason(request)):
             return delete_selected(self, request, queryset)
-
-    delete_with_reason.short_description = "Delete selected %(verbose_name_plural)s"
-    delete_with_reason.allowed_permissions = ("delete",)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
@@ -261,6 +269,7 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
 
     # --- shared columns -----------------------------------------------------------------------------------------------
 
+    @admin.display(description="Record")
     def version_line(self, obj: Any) -> SafeString | str:
         if obj is None or obj.pk is None:
             return ""
@@ -274,18 +283,13 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
             marks.record_url(self.opts.model_name, obj.pk, "history"),
         )
 
-    version_line.short_description = "Record"
-
+    @admin.display(description="Marks")
     def marks(self, obj: Any) -> SafeString | str:
         return marks.marks(obj)
 
-    marks.short_description = "Marks"
-
+    @admin.display(description="Grade and source", ordering="source__slug")
     def source_grade(self, obj: Any) -> SafeString | str:
         return marks.source_with_grade(obj.source, getattr(obj, "grade", ""))
-
-    source_grade.short_description = "Grade and source"
-    source_grade.admin_order_field = "source__slug"
 
 
 class Names:
@@ -354,14 +358,12 @@ class Part(FormFieldsMixin, TabularInline):
 
     extra = 0
     show_change_link = True
-    tab = True
+    hide_title = True
 
 
 class StackedPart(FormFieldsMixin, StackedInline):
     extra = 0
     show_change_link = True
-    tab = True
-    collapsible = True
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -370,7 +372,7 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter_submit = True
     list_per_page = 50
     show_full_result_count = False
-    actions = None
+    actions: tuple[str, ...] | None = None
 
     def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
         return False

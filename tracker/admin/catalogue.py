@@ -147,14 +147,8 @@ class AliasAdmin(LedgerAdmin):
     fieldsets = ((None, {"fields": ("organization", "name", "language", "note")}),)
 
 
-class Dated(LedgerAdmin):
-    """Records that hold from a day on."""
-
-    list_select_related = ("source",)
-
-
 @admin.register(OwnershipStake)
-class OwnershipStakeAdmin(Dated):
+class OwnershipStakeAdmin(LedgerAdmin):
     list_display = ("owned", "owner", "share", "valid_from", "valid_until", "source_grade", "marks")
     list_select_related = ("owned", "owner", "source")
     list_filter = (
@@ -181,7 +175,7 @@ class OwnershipStakeAdmin(Dated):
 
 
 @admin.register(ListEntry)
-class ListEntryAdmin(Dated):
+class ListEntryAdmin(LedgerAdmin):
     list_display = (
         "organization",
         "list_name",
@@ -283,8 +277,10 @@ SPECIFICATION_FIELDSETS = (
         "Package, memory and power",
         {
             "fields": (
-                ("dies", "die_area_mm2", "transistors_bn"),
-                ("memory_gb", "memory_type", "memory_bandwidth_gbs"),
+                ("dies", "die_area_mm2"),
+                "transistors_bn",
+                ("memory_gb", "memory_type"),
+                "memory_bandwidth_gbs",
                 ("io_bandwidth_gbs", "tdp_w"),
             )
         },
@@ -317,7 +313,7 @@ class ChipAdmin(LedgerAdmin):
     list_display = (
         "name",
         "vendor",
-        "form",
+        "sold_as",
         "first_shipped_on",
         "tpp",
         "performance_density",
@@ -351,6 +347,11 @@ class ChipAdmin(LedgerAdmin):
             .get_queryset(request)
             .prefetch_related(Prefetch("specifications", preferred, to_attr="preferred"))
         )
+
+    @admin.display(description="Sold as", ordering="form")
+    def sold_as(self, obj: Chip) -> str:
+        name = "IC" if obj.form == Chip.Form.IC else obj.form
+        return name if obj.ics_per_item == 1 else f"{name} of {obj.ics_per_item} ICs"
 
     @staticmethod
     def _specification(obj: Chip) -> ChipSpecification | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
@@ -33,11 +35,11 @@ from tracker.models import (
 from tracker.reports.tables import figure_words
 
 
-def _float(value: object) -> float | None:
+def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _scope(record: object) -> str:
+def _scope(record: Claim | Shipment | LicenceItem) -> str:
     return str(record.chip or record.family or "all chips")
 
 
@@ -101,7 +103,7 @@ class DocumentedRows(Part):
 
 @admin.register(Claim)
 class ClaimAdmin(LedgerAdmin):
-    list_display = ("slug", "figure", "scope", "of_whom", "kind", "status", "as_of", "source_grade", "marks")
+    list_display = ("slug", "figure", "scope", "of_whom", "kind", "how_far", "as_of", "source_grade", "marks")
     list_select_related = ("subject", "data_center", "chip", "family", "source")
     list_filter = (
         *choice_filters(
@@ -147,6 +149,10 @@ class ClaimAdmin(LedgerAdmin):
     )
     inlines = (ConflictRows, DocumentedRows)
 
+    @admin.display(description="Status", ordering="status")
+    def how_far(self, obj: Claim) -> str:
+        return marks.BLANK if obj.status == Claim.Status.NONE else obj.status
+
     @admin.display(description="Figure", ordering="best")
     def figure(self, obj: Claim) -> str:
         return figure_words(
@@ -167,9 +173,12 @@ class ClaimAdmin(LedgerAdmin):
         return str(obj.data_center or obj.subject or obj.get_destination_country_display())
 
     @admin.display(description="As of", ordering="period_end")
-    def as_of(self, obj: Claim) -> str:
-        days = [f"{day:%Y-%m-%d}" for day in (obj.period_start, obj.period_end) if day]
-        return " to ".join(days) or marks.BLANK
+    def as_of(self, obj: Claim) -> SafeString | str:
+        days = [day for day in (obj.period_start, obj.period_end) if day]
+        return (
+            format_html_join(" to ", '<span class="nowrap">{}</span>', ((day.isoformat(),) for day in days))
+            or marks.BLANK
+        )
 
 
 @admin.register(ClaimConflict)

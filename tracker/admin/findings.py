@@ -292,9 +292,16 @@ def evidence_lines(finding: Finding) -> list[dict[str, Any]]:
 @admin.register(Discrepancy)
 class DiscrepancyAdmin(ReadOnlyAdmin):
     list_display = (
-        "severity", "headline", "check_code", "area", "scope", "period", "gap", "sq", "strength", "weakest_grade", "state_mark",
-        "age", "assignee",
-    )  # fmt: skip
+        "severity",
+        "headline",
+        "gap",
+        "sq",
+        "strength",
+        "weakest_grade",
+        "state_mark",
+        "age",
+        "assignee",
+    )
     list_display_links = ("headline",)
     list_select_related = ("latest", "first_run", "assignee")
     list_filter = (
@@ -324,8 +331,10 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         return marks.severity(obj.latest)
 
     @admin.display(description="What does not add up", ordering="latest__headline")
-    def headline(self, obj: Discrepancy) -> str:
-        return obj.latest.headline if obj.latest else str(obj)
+    def headline(self, obj: Discrepancy) -> SafeString:
+        words = obj.latest.headline if obj.latest else str(obj)
+        note = " · ".join((obj.check_code, obj.area, obj.scope, obj.period))
+        return format_html('<span class="headline">{}</span><span class="ledger-note">{}</span>', words, note)
 
     @admin.display(description="Gap", ordering="latest__gap")
     def gap(self, obj: Discrepancy) -> str:

@@ -57,12 +57,12 @@ def link(record: Model | None, text: str = "") -> SafeString | str:
         return name
 
 
-def record_url(model_name: str, pk: Any, page: str = "change") -> str:
+def record_url(model_name: str | None, pk: Any, page: str = "change") -> str:
     """Address of a record's page; raises NoReverseMatch for a table without one."""
     return reverse(f"admin:tracker_{model_name}_{page}", args=[pk])
 
 
-def list_url(model_name: str, **filters: Any) -> str:
+def list_url(model_name: str | None, **filters: Any) -> str:
     query = "&".join(f"{name}={value}" for name, value in filters.items())
     return reverse(f"admin:tracker_{model_name}_changelist") + (f"?{query}" if query else "")
 

@@ -173,9 +173,12 @@ def _earliest(report: Report) -> tuple[date, str]:
 
 
 def independent(reports: Sequence[Report]) -> list[Report]:
-    """One report of every origin: the earliest published, ties by id. Sorted by id. The others are echoes."""
+    """One report of every origin, sorted by id; the others are echoes.
+
+    The one that the origin is named after stands for it; if it is not among them, the earliest published, ties by id.
+    """
     primary: dict[str, Report] = {}
-    for report in sorted(reports, key=_earliest):
+    for report in sorted(reports, key=lambda report: (report.id != report.origin, *_earliest(report))):
         primary.setdefault(report.origin, report)
     return sorted(primary.values(), key=lambda report: report.id)
 

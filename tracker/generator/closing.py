@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -271,7 +272,7 @@ def licences(world: World) -> Table:
         "Licence",
         len(operator),
         {
-            "reference": [_licence_slug(world, i) for i in operator],
+            "reference": [_licence_slug(world, int(i)) for i in operator],
             "authority": "Synthetic licensing authority",
             "exporter": Ref("Organization", world.chip_vendor[world.licensed_chip[operator]]),
             "consignee": party,
@@ -485,7 +486,7 @@ def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
             )
 
 
-def _form(random: np.random.Generator, book: float, figure: float, sd: float) -> dict[str, object]:
+def _form(random: np.random.Generator, book: float, figure: float, sd: float) -> dict[str, Any]:
     """A point, a range, or a bound on the honest side of the book."""
     best, dice_roll = float(np.rint(figure)), random.random()
     if dice_roll < 0.6:

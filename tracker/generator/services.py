@@ -69,7 +69,8 @@ def generate(settings: Settings, actor: str) -> Generated:
     started = timezone.now()
     key = f"generate-{settings.seed}-{settings.lines}-{started:%Y%m%dT%H%M%S%f}"
     logger.info("generation %s starts", key)
-    ledger, rows = Ledger(settings), {}
+    ledger = Ledger(settings)
+    rows: dict[str, int] = {}
     with recording(actor, reason=settings.title, batch=key), connection.cursor() as cursor:
         # Keys are checked table by table: checks put off to the end would pile up in the server's memory.
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -89,7 +90,7 @@ def generate(settings: Settings, actor: str) -> Generated:
 
 
 def _refuse_twice(settings: Settings) -> None:
-    if _model("Source").objects.filter(slug=settings.slug("ledger")).exists():
+    if _model("Source")._default_manager.filter(slug=settings.slug("ledger")).exists():
         raise BadInput(
             f"A synthetic ledger of seed {settings.seed} is there already; take it out with --remove, or give another --seed."
         )
@@ -108,7 +109,9 @@ def remove(actor: str) -> dict[str, int]:
         ):
             for name, marked in MARKS:
                 model = _model(name)
-                chosen = model.objects.filter(pk__in=model.objects.filter(marked).values("pk"))
+                chosen = model._default_manager.filter(
+                    pk__in=model._default_manager.filter(marked).values("pk")
+                )
                 if count := chosen._raw_delete(using="default"):
                     gone[name] = count
             with connection.cursor() as cursor:
@@ -143,7 +146,7 @@ class _Writer:
                 field.name not in table.columns and field.db_default is not NOT_PROVIDED
             ):
                 continue
-            names.append(field.column)
+            names.append(str(field.column))
             value = table.columns.get(field.name, field.get_default())
             if isinstance(value, (Ref, np.ndarray, list)):
                 template.append("%s")

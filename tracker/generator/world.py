@@ -182,8 +182,8 @@ def tables(world: World) -> list[Table]:
     ]  # fmt: skip
 
 
-def source_place(house: int | np.ndarray, quarter: int | np.ndarray) -> int | np.ndarray:
-    """Place of the source in which a house speaks of one of the four quarters; the ledger itself is at 0."""
+def source_place(house: np.ndarray, quarter: np.ndarray) -> np.ndarray:
+    """Places of the sources in which a house speaks of one of the four quarters; the ledger itself is at 0."""
     return 1 + house * 4 + quarter
 
 

@@ -185,6 +185,7 @@ class LicenceRow:
     valid: Period
     source: SourceRow
     licence_id: int | None = None
+    kind: str = "export licence"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +232,15 @@ class Parameters:
     alpha: float = 0.05
     false_discovery_rate: float = 0.05
     lead_time_days: int = 30
-    server_overhead: float = 1.82
+    server_watts_per_chip: Mapping[str, float] = field(
+        default_factory=lambda: {"h100-sxm5-80gb": 1275.0, "h200-sxm-141gb": 1275.0, "h800-sxm5-80gb": 1275.0}
+    )  # of eight-chip servers with 700 W chips: 10.2 kW / 8
     pue: float = 1.1
+    least_coverage: float = 0.005  # share of a claim that the ledger must hold before the two are compared
     timeliness_days: int = 90
+    records: str = (
+        "real"  # which records are read: real, or synthetic; the two are never held against each other
+    )
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -38,10 +38,16 @@ def origins(claims: Iterable[ClaimRow], parameters: Parameters) -> dict[str, str
 def echo_groups(
     claims: Iterable[ClaimRow], parameters: Parameters
 ) -> list[tuple[ClaimRow, tuple[ClaimRow, ...]]]:
-    """(primary, its echoes) for every origin: the earliest published stands for the group, ties by slug. Sorted by slug."""
+    """(primary, its echoes) for every origin, sorted by slug.
+
+    The claim that the origin is named after stands for the group; if it is not in the books, the
+    earliest published, ties by slug.
+    """
     rows = list(claims)
     origin = origins(rows, parameters)
     groups: dict[str, list[ClaimRow]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row.published_on or date.max, row.slug)):
+    for row in sorted(
+        rows, key=lambda row: (row.slug != origin[row.slug], row.published_on or date.max, row.slug)
+    ):
         groups[origin[row.slug]].append(row)
     return sorted(((group[0], tuple(group[1:])) for group in groups.values()), key=lambda pair: pair[0].slug)

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from functools import cached_property
 
 from tracker.claims.combine import quantity
+from tracker.core.countries import COUNTRIES
 from tracker.core.quantity import NotComparable, Quantity, Total, total
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Books, ClaimRow, LicenceRow, MovementRow, Parameters, Scope
@@ -50,7 +51,7 @@ def area_of(claim: ClaimRow, books: Books) -> Area | None:
     if holder and not holder.is_aggregate:
         return Area("org", holder.ref.id, holder.slug, holder.name)
     country = claim.destination_country
-    return Area("country", country, country, country) if country else None
+    return Area("country", country, country, COUNTRIES.get(country, country)) if country else None
 
 
 def seller_of(claim: ClaimRow, books: Books) -> int | None:
@@ -134,6 +135,17 @@ class Line:
     sure: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A movement of an area's book before a claim's days are asked: ``sure`` of place and scope."""
+
+    movement: MovementRow
+    quantity: Quantity | NotComparable
+    sign: int
+    sure: bool
+    days: DayRange
+
+
 @dataclass(frozen=True)
 class Position:
     """The lines of one area, scope and window, sorted by movement id."""
@@ -202,6 +214,9 @@ class Shelf:
                 for place in self._places(movement):
                     self._near[place].append(movement)
         self._quantities: dict[int, Quantity | NotComparable] = {}
+        self._rows: dict[str, list[MovementRow]] = {}
+        self._books: dict[tuple[str, str], list[_Entry]] = {}
+        self._labels: dict[int, str] = {}
 
     def _places(self, m: MovementRow) -> set[tuple[str, int | str]]:
         places: set[tuple[str, int | str]] = {
@@ -230,12 +245,15 @@ class Shelf:
 
     def near(self, area: Area) -> list[MovementRow]:
         """Movements that touch the area, each once, by id."""
+        if area.key in self._rows:
+            return self._rows[area.key]
         keys: list[tuple[str, int | str]] = [(area.kind, area.id)]
         if area.kind == "site" and (site := self.books.sites.get(int(area.id))):
             keys += [("site", part) for part in sorted(site.parts)]
             keys += [("org", site.operator_id)] if site.operator_id is not None else []
         rows = {row.ref.id: row for key in keys for row in self._near.get(key, [])}
-        return [rows[pk] for pk in sorted(rows)]
+        self._rows[area.key] = [rows[pk] for pk in sorted(rows)]
+        return self._rows[area.key]
 
     # --- in and out: None no, False possibly, True surely -----------------------------------------------------------
 
@@ -284,33 +302,47 @@ class Shelf:
         A flow meets receipts only; a stock meets receipts less dispatches. With ``seller``, what others sent is only possible.
         """
         lines, not_countable = [], []
-        for movement in self.near(area):
-            line = self._line(movement, area, scope, window, shipped, seller)
-            if isinstance(line, Line):
-                lines.append(line)
-            elif line:
-                not_countable.append(movement)
+        for entry in self._entries(area, scope):
+            came_in = entry.sign > 0
+            if window.is_flow and not came_in:
+                continue
+            days = (entry.days, dispatch_days(entry.movement)) if shipped and came_in else (entry.days,)
+            if not any(window.may_hold(one) for one in days):
+                continue
+            if isinstance(entry.quantity, Quantity):
+                sure = entry.sure and all(window.surely_holds(one) for one in days)
+                sure = sure and seller in (None, entry.movement.shipper_id)
+                lines.append(Line(entry.movement, entry.quantity, entry.sign, sure))
+            elif came_in:
+                not_countable.append(entry.movement)
         return Position(tuple(lines), tuple(not_countable))
 
-    def _line(
-        self, m: MovementRow, area: Area, scope: Scope, window: Window, shipped: bool, seller: int | None
-    ) -> Line | NotComparable | None:
+    def _entries(self, area: Area, scope: Scope) -> list[_Entry]:
+        """What may have come into or gone out of an area's book of a scope on any day, by movement id."""
+        key = area.key, scopes.key(scope)
+        if key not in self._books:
+            found = (self._entry(movement, area, scope) for movement in self.near(area))
+            self._books[key] = [entry for entry in found if entry]
+        return self._books[key]
+
+    def _entry(self, m: MovementRow, area: Area, scope: Scope) -> _Entry | None:
         if not scopes.may_overlap(m.scope, scope, self.books.chips):
             return None
         came = self.came_in(m, area) if m.status in COUNTED else None
-        left = None if window.is_flow or came is not None else self.went_out(m, area)
+        left = self.went_out(m, area) if came is None else None
         if came is None and left is None:
             return None
-        days = [dispatch_days(m)] if came is None else [receipt_days(m, self.parameters)]
-        days += [dispatch_days(m)] if shipped and came is not None else []
-        if not any(window.may_hold(one) for one in days):
-            return None
-        amount = self.quantity(m)
-        if isinstance(amount, NotComparable):
-            return amount if came is not None else None
-        sure = bool(came if came is not None else left) and scopes.is_within(m.scope, scope)
-        sure = sure and all(window.surely_holds(one) for one in days) and seller in (None, m.shipper_id)
-        return Line(m, amount, 1 if came is not None else -1, sure)
+        within = scopes.is_within(m.scope, scope)
+        if came is not None:
+            return _Entry(m, self.quantity(m), 1, came and within, receipt_days(m, self.parameters))
+        return _Entry(m, self.quantity(m), -1, bool(left) and within, dispatch_days(m))
+
+    def label(self, line: Line) -> str:
+        """:func:`movement_label`, made once for each movement."""
+        pk = line.movement.ref.id
+        if pk not in self._labels:
+            self._labels[pk] = movement_label(line.movement, line.quantity)
+        return self._labels[pk]
 
 
 # --- licences --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 from django.db.models import F, Q, QuerySet
-from django.db.models.functions import Coalesce
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -87,6 +86,10 @@ class Ledger:
 
     def known(self, model: Any) -> QuerySet:
         return model.objects.known_at(self.at)
+
+    def of_world(self, prefix: str = "") -> Q:
+        """Real and synthetic records share countries and chips, so a book of both would say nothing of either."""
+        return Q(**{f"{prefix}is_synthetic": self.parameters.records == "synthetic"})
 
     # --- reference data ---------------------------------------------------------------------------------------------
 
@@ -275,7 +278,7 @@ class Ledger:
             "subject__is_aggregate",
             "destination_country",
         )
-        rows = list(self.known(Claim).order_by("id").values_list(*fields))
+        rows = list(self.known(Claim).filter(self.of_world()).order_by("id").values_list(*fields))
         nodes: dict[Any, int] = {}
         edges: list[tuple[int, int]] = []
 
@@ -317,7 +320,7 @@ class Ledger:
             "chip_id", "family_id", "period_start", "period_end", "method", "bias_key", "echo_of__slug", "source_id",
             "source__publisher", "source__original_publisher", "source__title", "original_text", "note", "verification",
         )  # fmt: skip
-        rows = list(self.known(Claim).filter(where).order_by("id").values(*fields))
+        rows = list(self.known(Claim).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
         conflicts: dict[int, set[int]] = defaultdict(set)
         for claim, other in self.known(ClaimConflict).values_list("claim_id", "other_id"):
@@ -376,7 +379,7 @@ class Ledger:
             "origin_country", "destination_country", "origin_id", "destination_id", "onward_of_id", "licence_id", "status",
             "source_id", "note", "shipper__slug", "consignee__slug",
         )  # fmt: skip
-        rows = list(self.known(Shipment).filter(where).order_by("id").values(*fields))
+        rows = list(self.known(Shipment).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
         return tuple(self._movement(row, sources[row["source_id"]]) for row in rows)
 
@@ -423,11 +426,17 @@ class Ledger:
 
     def licences(self) -> tuple[LicenceRow, ...]:
         fields = (
-            "id", "version", "licence_id", "licence__reference", "licence__authority", "chip_id", "family_id", "quantity",
+            "id", "version", "licence_id", "licence__reference", "licence__authority",
+            "licence__kind", "chip_id", "family_id", "quantity",
             "bound", "unit", "licence__grade", "licence__consignee_id", "licence__end_user_id",
             "licence__destination_country", "licence__valid_from", "licence__valid_until", "licence__source_id",
         )  # fmt: skip
-        rows = list(self.known(LicenceItem).order_by("licence_id", "id").values(*fields))
+        rows = list(
+            self.known(LicenceItem)
+            .filter(self.of_world("licence__"))
+            .order_by("licence_id", "id")
+            .values(*fields)
+        )
         sources = self.sources(row["licence__source_id"] for row in rows)
         return tuple(
             LicenceRow(
@@ -442,6 +451,7 @@ class Ledger:
                 valid=Period(row["licence__valid_from"], row["licence__valid_until"]),
                 source=sources[row["licence__source_id"]],
                 licence_id=row["licence_id"],
+                kind=row["licence__kind"],
             )
             for row in rows
         )
@@ -490,7 +500,7 @@ class Ledger:
             | Q(destination_id__in=around) | Q(origin_id__in=around)
             | Q(destination_country__in=countries) | Q(origin_country__in=countries)
         )  # fmt: skip
-        return self._assembled(claims, movements, {**sites, **self.sites(around)})
+        return self._assembled(claims, movements, {**sites, **self.sites(around)}, judged=True)
 
     def _by_scope(self, index: int, count: int) -> Books:
         mine = [key for key, component in self.scope_components.items() if component % count == index]
@@ -498,14 +508,28 @@ class Ledger:
         where |= Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
         return self._assembled(self.claims(where), self.movements(where), {})
 
-    def _by_consignee(self, index: int, count: int) -> Books:
-        movements = Shipment.objects.known_at(self.at).annotate(share=Coalesce("consignee_id", 0) % count)
-        return self._assembled(
-            (), self.movements(Q(id__in=movements.filter(share=index).values("id"))), {}, judged=True
+    @cached_property
+    def party_components(self) -> dict[int, int]:
+        """organization id -> smallest id of the parties tied to it by a common movement: a licence may name either of them."""
+        nodes: dict[Any, int] = {}
+        edges: list[tuple[int, int]] = []
+        pairs = (
+            self.known(Shipment).filter(self.of_world()).order_by().values_list("consignee_id", "end_user_id")
         )
+        for pair in pairs.distinct():
+            ends = [nodes.setdefault(("org", pk), len(nodes)) for pk in pair if pk]
+            edges += [(ends[0], end) for end in ends[1:]]
+        return _smallest(nodes, edges, "org")
+
+    def _by_consignee(self, index: int, count: int) -> Books:
+        mine = [pk for pk, component in self.party_components.items() if component % count == index]
+        where = Q(consignee_id__in=mine) | Q(end_user_id__in=mine)
+        if index == 0:
+            where |= Q(consignee_id=None, end_user_id=None)
+        return self._assembled((), self.movements(where), {}, judged=True)
 
     def _by_site(self, index: int, count: int) -> Books:
-        every = DataCenter.objects.known_at(self.at).annotate(share=F("id") % count)
+        every = self.known(DataCenter).filter(self.of_world()).annotate(share=F("id") % count)
         sites = self.sites(every.filter(share=index).values_list("id", flat=True))
         return self._assembled(self.claims(Q(data_center_id__in=sites)), (), sites)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from tracker.claims.models import Claim
@@ -26,7 +26,7 @@ from tracker.core.services import changed_since, settled_instant
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
 from tracker.reconciliation.books import Finding as Found
-from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.books import Parameters, Section
 from tracker.reconciliation.explain import full_text, record_section
 from tracker.reconciliation.ledger import cells
 from tracker.reconciliation.models import (
@@ -93,7 +93,7 @@ def start_run(
         run.save()
         RunPartition.objects.bulk_create(
             RunPartition(run=run, kind=kind, index=index, count=count)
-            for kind, count in sorted(_share_counts(at).items())
+            for kind, count in sorted(_share_counts(run).items())
             for index in range(count)
         )
     log.info(
@@ -141,12 +141,17 @@ def _next_key(at: datetime) -> str:
     return f"{day}-{ReconciliationRun.objects.filter(key__startswith=f'{day}-').count() + 1}"
 
 
-def _share_counts(at: datetime) -> dict[str, int]:
-    claims = Claim.objects.known_at(at).count()
-    lines = Shipment.objects.known_at(at).count()
-    sites = DataCenter.objects.known_at(at).count()
+def _share_counts(run: ReconciliationRun) -> dict[str, int]:
+    claims, lines, sites = (_read(run, model).count() for model in (Claim, Shipment, DataCenter))
     rows = {"claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims}
     return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
+
+
+def _read(run: ReconciliationRun, model: type[Claim | Shipment | DataCenter]) -> QuerySet:
+    """The records of one kind that a run reads."""
+    return model.objects.known_at(run.as_known_at).filter(
+        is_synthetic=run.parameters["records"] == "synthetic"
+    )
 
 
 # --- one share ------------------------------------------------------------------------------------------------------------
@@ -299,10 +304,9 @@ def _save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     )
 
 
-def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Any) -> Finding:
-    sections = (*item.sections, closing)
-    evidence = [[e.role, e.ref.model, e.ref.id, e.ref.version, e.label] for e in item.evidence]
-    return Finding(
+def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Section) -> Finding:
+    evidence = [[e.role, e.ref.model, e.ref.id, e.ref.version] for e in item.evidence]
+    row = Finding(
         run=run,
         key=key,
         check_code=item.check,
@@ -330,11 +334,17 @@ def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Any) ->
         strength=item.strength,
         weakest_grade=item.weakest_grade,
         formula=item.formula,
-        sections=[{"heading": part.heading, "body": part.body} for part in sections],
-        text=full_text(sections),
         numbers=dict(item.numbers),
         evidence_sha256=hashlib.sha256(orjson.dumps(evidence)).hexdigest(),
     )
+    _tell(row, (*item.sections, closing))
+    return row
+
+
+def _tell(row: Finding, sections: Sequence[Section]) -> None:
+    """Put the words of a finding into its row."""
+    row.sections = [{"heading": part.heading, "body": part.body} for part in sections]
+    row.text = full_text(sections)
 
 
 def _save_cells(run: ReconciliationRun, rows: Iterable[Any]) -> None:
@@ -381,8 +391,11 @@ def _control_false_alarms(run: ReconciliationRun) -> dict[str, int]:
         row.is_discrepancy = verdict.accepted
         row.severity, row.severity_rank = verdict.severity, SEVERITY_RANK[verdict.severity]
         row.strength = verdict.strength
+        _tell(row, verdict.sections)
     Finding.objects.bulk_update(
-        rows.values(), ["q", "is_discrepancy", "severity", "severity_rank", "strength"], batch_size=1000
+        rows.values(),
+        ["q", "is_discrepancy", "severity", "severity_rank", "strength", "sections", "text"],
+        batch_size=1000,
     )
     tests: dict[str, int] = {}
     for row in rows.values():
@@ -397,6 +410,7 @@ def _as_found(row: Finding) -> Found:
         verdict=row.verdict, headline=row.headline, gap=row.gap, statistic=row.statistic, p=row.p, family=row.family or None,
         is_finding=row.is_discrepancy, gap_h100e=row.gap_h100e, sq=row.sq, mdg=row.mdg, severity=row.severity,
         strength=row.strength, weakest_grade=row.weakest_grade,
+        sections=tuple(Section(**part) for part in row.sections),
     )  # fmt: skip
 
 
@@ -465,8 +479,9 @@ def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
     for severity in severities:
         by_severity[severity] += 1
     return {
-        "claims": Claim.objects.known_at(run.as_known_at).count(),
-        "shipments": Shipment.objects.known_at(run.as_known_at).count(),
+        "claims": _read(run, Claim).count(),
+        "shipments": _read(run, Shipment).count(),
+        "records": run.parameters["records"],
         "findings": run.findings.count(),
         "discrepancies": sum(by_severity.values()),
         "by_severity": by_severity,

@@ -88,14 +88,14 @@ def severity_words(data: ReportData) -> dict[str, str]:
     return {
         "critical": f"{number(10 * size)} H100-equivalents or more",
         "high": f"{number(size)} or more",
-        "medium": f"{number(least)} or more, or held at medium because indispensable evidence is of grade D or E",
+        "medium": f"{number(least)} or more, and larger gaps that weak evidence or a test by judgement holds at medium",
         "low": "less, or a question of a rule without a size",
     }
 
 
 def is_unrecorded(line: Line) -> bool:
-    """Whether the ledger has no record at all for what the line is about: coverage ``none``."""
-    return line.numbers.get("coverage") == "none" or line.verdict in ("no record", "not recorded")
+    """Whether the ledger has no movement at all to hold the line's claim against."""
+    return line.verdict == "no record"
 
 
 def headline(data: ReportData, lines: Sequence[Line]) -> list[dict[str, str]]:
@@ -300,6 +300,7 @@ def card(line: Line, data: ReportData) -> dict[str, Any]:
     return {
         "line": line,
         "numbers": [(name, value) for name, value in _number_rows(line) if value != "–"],
+        "kept": kept_numbers(line.numbers),
         "evidence": [evidence_row(row, line.unit) for row in line.evidence[:MAX_EVIDENCE_ROWS]],
         "evidence_left_out": max(0, len(line.evidence) - MAX_EVIDENCE_ROWS),
         "unverified": sum(row.is_unverified for row in line.evidence),
@@ -325,6 +326,18 @@ def _number_rows(line: Line) -> list[tuple[str, str]]:
         ("q (p adjusted within its family)", probability(line.q)),
         ("smallest gap this test could see", _with_unit(line.mdg, line.unit)),
     ]
+
+
+def kept_numbers(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The further numbers that a check kept with its finding, by name; those it could not compute are left out."""
+    rows = []
+    for name in sorted(numbers):
+        value = numbers[name]
+        if isinstance(value, bool | str):
+            rows.append((name.replace("_", " "), str(value).lower() if isinstance(value, bool) else value))
+        elif isinstance(value, int | float):
+            rows.append((name.replace("_", " "), number(value)))
+    return rows
 
 
 def _with_unit(value: float | None, unit: str) -> str:

@@ -444,7 +444,7 @@ def _record_name(piece: Evidence, record: Any) -> str:
     for field in ("slug", "reference", "rule_id"):
         if name := getattr(record, field, ""):
             return name
-    for part in ("chip", "licence", "data_center"):
+    for part in ("licence", "chip", "data_center"):
         if owner := getattr(record, part, None):
             return f"{getattr(owner, 'slug', '') or owner.reference}: {record._meta.verbose_name}"
     return str(record) if record is not None else f"{piece.model_name} {piece.object_id}"

@@ -12,6 +12,7 @@ from tracker import tasks
 from tracker.core.errors import TrackerError
 from tracker.management.progress import follow, summary, worst
 from tracker.reconciliation import services
+from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.models import ReconciliationRun
 
 
@@ -27,6 +28,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--resume", metavar="RUN", help="queue again what is left of a run")
         parser.add_argument("--cancel", metavar="RUN", help="stop a run")
+        parser.add_argument(
+            "--synthetic", action="store_true", help="read the generator's records instead of the real ones"
+        )
         parser.add_argument("--here", action="store_true", help="work in this process instead of the workers")
         parser.add_argument("--no-wait", action="store_true", help="queue and return")
 
@@ -47,7 +51,11 @@ class Command(BaseCommand):
         elif options["repeat"]:
             run = services.repeat_run(self._run(options["repeat"]), "command line")
         else:
-            run = services.start_run("command line", as_known_at=self._instant(options["known_at"]))
+            run = services.start_run(
+                "command line",
+                as_known_at=self._instant(options["known_at"]),
+                parameters=Parameters(records="synthetic" if options["synthetic"] else "real"),
+            )
         if options["here"]:
             services.finish_here(run.id)
         else:

@@ -9,9 +9,11 @@ above what the figures say) gives z = difference / sd, one-sided. Where several 
 smallest p is multiplied by their number.
 
 How to read it. Two kinds of sets are held: reports of the same place, counterparty, scope, status and
-dates, found by the check, and pairs that an analyst declared to conflict. For the latter, every
-difference of scope, date, status, unit or place is named, since it may be the whole explanation; their
-severity is at most medium then. If the units cannot be compared, nothing is computed.
+dates, found by the check, and pairs that an analyst declared to conflict. Of the latter, two reports of
+one quantity are tested like any others. Where one counts a part of what the other counts (one chip of a
+family, one year of four), only a part above its whole is a contradiction: one-sided, severity at most
+medium. Where they count different things (another place, another rung of the status ladder, dates that
+cross, units that cannot be compared), the difference is named and nothing is computed.
 
 What it does not say. Which report is right. Agreement of many is worth little when they share an origin
 or a method.
@@ -22,7 +24,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -45,6 +47,7 @@ from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Par
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.echoes import origins
 from tracker.reconciliation.position import area_of, claim_label
+from tracker.reconciliation.relations import Relation, relation
 from tracker.reconciliation.result import finding
 
 CODE = "CONFLICT"
@@ -53,8 +56,6 @@ FAMILY = "CONFLICT"
 PARTITION = "claim_subject"
 
 FORMULA = "Q = sum w (y - ybar)^2, w = 1 / s^2, on n - 1 degrees of freedom; bounds: z = difference / sd"
-
-INTENT = ("announced", "planned", "ordered", "contracted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,49 +203,58 @@ def _judged(one: _Set, origin: Mapping[str, str], books: Books, parameters: Para
         for claim, amount in zip(one.claims, amounts, strict=True)
         if isinstance(amount, Quantity)
     }
-    reports = [Report(row.slug, figures[row.slug], origin[row.slug], row.published_on) for row in one.claims]
+    narrower = None
+    if one.declared:
+        tie = relation(*one.claims, books)
+        if tie == Relation.APART:
+            return _different(one, figures, books)
+        narrower = {Relation.PART: one.claims[0].slug, Relation.WHOLE: one.claims[1].slug}.get(tie)
+    held = {slug: _as_part(amount) if slug == narrower else amount for slug, amount in figures.items()}
+    reports = [Report(row.slug, held[row.slug], origin[row.slug], row.published_on) for row in one.claims]
     tested = held_together(reports, parameters.alpha)
     if tested is None:
         return _one_origin(one, figures, books) if one.declared else None
-    return _tested(one, tested, figures, books, parameters)
+    return _tested(one, tested, figures, books, parameters, narrower)
+
+
+def _as_part(amount: Quantity) -> Quantity:
+    """A part says of its whole that there are at least so many; "at most" says nothing of it."""
+    return amount if amount.bound == "upper" else replace(amount, bound="lower")
 
 
 def _tested(
-    one: _Set, tested: Conflict, figures: Mapping[str, Quantity], books: Books, parameters: Parameters
+    one: _Set,
+    tested: Conflict,
+    figures: Mapping[str, Quantity],
+    books: Books,
+    parameters: Parameters,
+    narrower: str | None,
 ) -> Finding:
     differing = _differences(one.claims, books)
     significant = tested.is_significant(parameters.alpha)
     h100e = _h100e(tested.spread, one.claims)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
-    is_context = "status" in differing and any(claim.status in INTENT for claim in one.claims)
-    is_finding = significant and significance.is_material(sq, parameters) and not is_context
+    is_finding = significant and significance.is_material(sq, parameters)
     sigma = _sigma(tested)
     mdg = significance.MDG_FACTOR * sigma
     mdg_h100e = _h100e(mdg, one.claims)
     mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
     inconclusive = not significant and significance.is_inconclusive(mdg_sq)
-    verdict = (
-        "different statuses"
-        if is_context
-        else "conflict"
-        if significant
-        else "inconclusive"
-        if inconclusive
-        else "consistent"
-    )
+    contradiction = "part above whole" if narrower else "conflict"
+    verdict = contradiction if significant else "inconclusive" if inconclusive else "consistent"
     weak = weakest(figures[report.id].grade for report in tested.reports)
-    cap = "medium" if differing else "critical"
+    cap = "medium" if narrower else "critical"
     z = math.inf if tested.certain else _normal_size(tested.p)
     return finding(
         **_place(one, books), verdict=verdict, headline=_headline(one, tested, verdict, books),
         expected=tested.crossing.upper.quantity.mu if tested.crossing else _shown(tested, parameters.alpha).mu,
         reported=max(report.quantity.mu for report in tested.reports), gap=tested.spread, sigma=sigma,
         statistic=tested.statistic, p=None if tested.certain else tested.p, threshold=parameters.alpha,
-        family=None if tested.certain or is_context else FAMILY, is_finding=is_finding,
+        family=None if tested.certain else FAMILY, is_finding=is_finding,
         gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=mdg,
         severity=significance.severity(sq, weak, cap=cap) if is_finding else "info",
         strength=significance.strength(z), weakest_grade=weak, formula=FORMULA,
-        sections=explain.sections(_story(one, tested, figures, differing, h100e, sq, mdg_sq, significant, parameters)),
+        sections=explain.sections(_story(one, tested, figures, differing, h100e, sq, mdg_sq, significant, parameters, narrower)),
         evidence=_evidence(one, tested, figures), numbers=_numbers(tested, parameters, differing),
     )  # fmt: skip
 
@@ -284,6 +294,7 @@ def _differences(claims: Sequence[ClaimRow], books: Books) -> dict[str, str]:
             explain.when(claim.period) + (" (flow)" if claim.is_flow else " (as of)") for claim in claims
         ],
         "status": [claim.status for claim in claims],
+        "kind": [claim.kind for claim in claims],
         "unit": [claim.reported.unit for claim in claims],
     }
     return {name: explain.listed(values) for name, values in asked.items() if len(set(values)) > 1}
@@ -375,7 +386,11 @@ def _story(
     mdg_sq: float | None,
     significant: bool,
     parameters: Parameters,
+    narrower: str | None,
 ) -> explain.Story:
+    nested = (
+        f" {narrower} counts a part of what the other counts, so it cannot be larger." if narrower else ""
+    )
     why = (
         "an analyst declared that they conflict"
         if one.declared
@@ -383,7 +398,7 @@ def _story(
     )
     named = "".join(f" They differ in {name}: {values}." for name, values in differing.items())
     return explain.Story(
-        compared=f"{len(one.claims)} reports, held together because {why}.{named}",
+        compared=f"{len(one.claims)} reports, held together because {why}.{named}{nested}",
         sides=(
             *(f"{claim_label(claim, figures[claim.slug])}." for claim in one.claims),
             _counted(tested, parameters),
@@ -412,6 +427,7 @@ _NAMED = {
     "scope": explain.SCOPES,
     "dates": explain.DATES,
     "status": explain.STATUS,
+    "kind": explain.STATUS,
     "unit": explain.UNITS,
 }
 
@@ -446,6 +462,12 @@ def _surprise(tested: Conflict, significant: bool, mdg_sq: float | None) -> str:
 def _not_comparable(one: _Set, refused: Sequence[tuple[ClaimRow, NotComparable]], books: Books) -> Finding:
     reasons = tuple(f"{claim.slug} {amount.reason}." for claim, amount in refused)
     return _information(one, "not comparable", "The figures cannot be compared.", reasons, books)
+
+
+def _different(one: _Set, figures: Mapping[str, Quantity], books: Books) -> Finding:
+    sides = tuple(f"{claim_label(claim, figures[claim.slug])}." for claim in one.claims)
+    why = "The two count different things, so that both figures can be right."
+    return _information(one, "different quantities", why, sides, books)
 
 
 def _one_origin(one: _Set, figures: Mapping[str, Quantity], books: Books) -> Finding:

@@ -98,7 +98,8 @@ def _impossible(
     specification = Evidence(earliest.spec or earliest.ref, "specification", said + citation)
     return finding(
         check=CODE, area=f"org:{who.slug}" if who else f"country:{row.destination_country or 'unknown'}",
-        scope=scopes.key(row.scope), period=explain.when(row.shipped or row.received or Period(None, None)), counterpart=row.reference, verdict="impossible",
+        scope=scopes.key(row.scope), period=explain.when(row.shipped or row.received or Period(None, None)),
+        counterpart=row.reference, verdict="impossible",
         headline=f"{row.reference}: {row.scope.name} shipped by {last.isoformat()}, but first shipped {first.isoformat()}",
         reported=units, gap=units, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
         severity=significance.severity(sq, grade), strength="certain", weakest_grade=grade, formula=FORMULA,

@@ -11,7 +11,8 @@ delivered claims meet receipts of exactly their period. The book is read twice: 
 (for a claim above it) and only what surely does (for a claim below it), so that vague days and family
 names count for the claim. A book that holds figures "at least" can only be contradicted from below.
 Announced, planned, ordered, contracted and licensed figures stand beside the ledger as context, and where
-the ledger holds no movement at all nothing is compared.
+the ledger holds no movement into the area, or less than half a percent of the claim, nothing is compared: it
+does not cover that market.
 
 What it does not say. The ledger is incomplete by nature: *not accounted for in this database* means that
 no movement is recorded here, and nothing about where chips are or how they came there. An absent record
@@ -28,7 +29,16 @@ from typing import Any
 from tracker.claims.combine import quantity
 from tracker.core.quantity import NotComparable, Quantity, Total, total
 from tracker.reconciliation import explain, scopes, significance
-from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, LicenceRow, Parameters, RecordRef
+from tracker.reconciliation.books import (
+    Books,
+    ClaimRow,
+    Evidence,
+    Finding,
+    LicenceRow,
+    Parameters,
+    RecordRef,
+    Scope,
+)
 from tracker.reconciliation.case_input import case_quantity
 from tracker.reconciliation.echoes import echo_groups
 from tracker.reconciliation.position import (
@@ -39,7 +49,6 @@ from tracker.reconciliation.position import (
     area_of,
     claim_label,
     licences_for,
-    movement_label,
     seller_of,
     window_of,
 )
@@ -150,11 +159,28 @@ def _judged(claim: ClaimRow, echoes: Sequence[ClaimRow], shelf: Shelf) -> Findin
     position = shelf.position(
         area, claim.scope, window, shipped=claim.status == "shipped", seller=seller_of(claim, shelf.books)
     )
-    if not position.lines:
-        why = f"The ledger holds no movement of {claim.scope.name} for {area.name} in that time, so there is no book to compare."
+    if why := _too_little(position, amount, area, claim.scope, shelf.parameters):
         return _beside(claim, area, amount, "no record", why)
     licences = licences_for(area, claim.scope, window, shelf.books)
     return _tested(claim, echoes, amount, area, position, licences, shelf)
+
+
+def _too_little(
+    position: Position, amount: Quantity, area: Area, scope: Scope, parameters: Parameters
+) -> str:
+    """Why there is no book to compare with, or empty. What only went out is no record of what is there, and a handful of
+    movements beside the figure of a whole market says that the ledger does not cover it, nothing more."""
+    if not any(line.sign > 0 for line in position.lines):
+        return f"The ledger holds no movement of {scope.name} for {area.name} in that time, so there is no book to compare."
+    if (
+        amount.bound != "upper"
+        and position.larger.mu < parameters.least_coverage * amount.mu
+        and not position.at_least
+    ):
+        held = explain.chips(position.larger.mu)
+        share = explain.share(parameters.least_coverage)
+        return f"The ledger holds {held}, less than {share} of the claim: it does not cover {scope.name} for {area.name}."
+    return ""
 
 
 def _beside(claim: ClaimRow, area: Area | None, amount: Quantity | None, verdict: str, why: str) -> Finding:
@@ -197,7 +223,7 @@ def _tested(
     mdg_sq = significance.in_sq(mdg[0] if mdg else None, parameters)
     answer = verdict(gap, mdg_sq)
     lines = position.sure_lines if gap.side == "below" else position.larger_lines
-    evidence, grades = _evidence(claim, amount, lines)
+    evidence, grades = _evidence(claim, amount, lines, shelf)
     weakest = significance.weakest_indispensable(evidence, grades, gap.gap)
     is_finding = gap.is_violated and significance.is_material(sq, parameters)
     evidence += [
@@ -254,7 +280,9 @@ def _licensed(
     return found, rows
 
 
-def _evidence(claim: ClaimRow, amount: Quantity, lines: Sequence[Line]) -> tuple[list[Evidence], list[str]]:
+def _evidence(
+    claim: ClaimRow, amount: Quantity, lines: Sequence[Line], shelf: Shelf
+) -> tuple[list[Evidence], list[str]]:
     """Claim and movements with their parts of difference and variance; the grades run beside."""
     book = total([(line.sign, line.quantity) for line in lines])
     variance = amount.variance + book.variance
@@ -269,7 +297,7 @@ def _evidence(claim: ClaimRow, amount: Quantity, lines: Sequence[Line]) -> tuple
     ]
     for line, share in zip(lines, book.shares, strict=True):
         part = share * book.variance / variance if variance else 0.0
-        label = movement_label(line.movement, line.quantity)
+        label = shelf.label(line)
         evidence.append(Evidence(line.movement.ref, "ledger", label, -line.sign * line.quantity.mu, part))
     return evidence, [amount.grade, *(line.quantity.grade for line in lines)]
 

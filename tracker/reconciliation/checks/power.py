@@ -9,8 +9,9 @@ How to read it. Installed and operational claims are held against the highest po
 for what is installed, planned claims against the highest that is planned or permitted. A name that covers
 several chips counts with their lowest TDP; if one is not known nothing is computed. Claims of different
 chips for one and the same day are added when they share no chip; else the largest single claim counts.
-*Impossible* must hold with the claim lowered by 1.96 of its standard errors, else the finding is
-*implausible*, which is a judgement aid and never above medium.
+Both verdicts must hold with the claim lowered by 1.96 of its standard errors. *Implausible* is a judgement
+aid, never above medium, and asked only of chips whose server's watts are among the parameters: superchips
+and racks differ too much for one factor.
 
 What it does not say. Which of the two is wrong: power figures often cover a part of a site, or are older
 than the chips.
@@ -59,11 +60,11 @@ POWER_BASES = {"installed": ("installed",), "planned": ("planned", "permitted")}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """``n`` chips of ``tdp_w`` watts each; ``overhead``: watts of a server per chip / TDP."""
+    """``n`` chips of ``tdp_w`` watts each; ``overhead``: watts of a server per chip / TDP, None if not known."""
 
     n: float
     tdp_w: float
-    overhead: float
+    overhead: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,24 @@ class Feed:
     """Megawatts the chips need at least and usually, and the chips that the site could feed at the very most."""
 
     floor_mw: float
-    typical_mw: float
+    typical_mw: float | None
     verdict: str
     max_chips_floor: int
 
 
 def feed(loads: Sequence[Load], site_mw: float, pue: float, n_low: float | None = None) -> Feed:
-    """Hold loads against a site's power. ``n_low``: chips in all that are claimed at the very least (default: as claimed)."""
+    """Hold loads against a site's power. ``n_low``: chips in all that are claimed at the very least (default: as claimed).
+
+    A load without overhead leaves ``typical_mw`` None, and nothing is implausible.
+    """
     floor = math.fsum(load.n * load.tdp_w for load in loads) / MEGA
-    typical = math.fsum(load.n * load.tdp_w * load.overhead for load in loads) * pue / MEGA
+    typical = None
+    if all(load.overhead is not None for load in loads):
+        typical = math.fsum(load.n * load.tdp_w * (load.overhead or 0) for load in loads) * pue / MEGA
     n = math.fsum(load.n for load in loads)
-    sure = floor if n_low is None or not n else floor * max(0.0, n_low) / n
-    verdict = "impossible" if sure > site_mw else "implausible" if typical > site_mw else "possible"
+    sure = 1.0 if n_low is None or not n else max(0.0, n_low) / n
+    beyond = typical is not None and typical * sure > site_mw
+    verdict = "impossible" if floor * sure > site_mw else "implausible" if beyond else "possible"
     mean_tdp = floor * MEGA / n if n else math.inf
     return Feed(floor, typical, verdict, int(site_mw * MEGA / mean_tdp))
 
@@ -155,14 +162,12 @@ def _watts(group: Sequence[_Part]) -> float:
 def _judged(
     site: SiteRow, basis: str, power: PowerRow, group: Sequence[_Part], parameters: Parameters
 ) -> Finding:
-    loads = [Load(part.amount.mu, part.tdp_w, parameters.server_overhead) for part in group]
+    loads = [Load(part.amount.mu, part.tdp_w, _overhead(part, parameters)) for part in group]
     n = math.fsum(load.n for load in loads)
     sigma = math.sqrt(math.fsum(part.amount.variance for part in group))
     found = feed(loads, power.megawatts, parameters.pue, n - significance.Z_TWO_SIDED * sigma)
-    per_chip = (
-        (found.floor_mw if found.verdict == "impossible" else found.typical_mw) * MEGA / n if n else math.inf
-    )
-    fed = power.megawatts * MEGA / per_chip
+    usual = found.typical_mw if found.verdict == "implausible" and found.typical_mw else found.floor_mw
+    fed = power.megawatts * n / usual if usual else math.inf
     gap = n - fed
     scale = [scopes.h100e(part.amount.mu, part.claim.scope) for part in group]
     known = [pair[0] for pair in scale if pair]
@@ -175,17 +180,23 @@ def _judged(
     return finding(
         check=CODE, area=f"site:{site.slug}", scope="+".join(sorted({scopes.key(part.claim.scope) for part in group})),
         period=explain.when(group[0].claim.period), counterpart=f"{basis} power", verdict=found.verdict,
-        headline=f"{site.name}: {explain.chips(n)} need at least {explain.number(found.floor_mw)} MW, "
-        f"site has {explain.number(power.megawatts)} MW ({found.verdict})",
+        headline=f"{site.name}: {explain.chips(n)} need {'usually' if found.verdict == 'implausible' else 'at least'} "
+        f"{explain.number(usual)} MW, site has {explain.number(power.megawatts)} MW ({found.verdict})",
         expected=fed, reported=n, gap=gap, sigma=sigma, is_finding=is_finding, gap_h100e=h100e, sq=sq,
         severity=significance.severity(sq, weak, cap=cap) if is_finding else "info",
         strength="certain" if found.verdict == "impossible" else "", weakest_grade=weak, formula=FORMULA,
         sections=explain.sections(_story(site, power, group, found, gap, h100e, sq, parameters)), evidence=evidence,
         numbers={
             "floor_mw": found.floor_mw, "typical_mw": found.typical_mw, "site_mw": power.megawatts,
-            "max_chips_floor": found.max_chips_floor, "overhead": parameters.server_overhead, "pue": parameters.pue,
+            "max_chips_floor": found.max_chips_floor, "pue": parameters.pue,
         },
     )  # fmt: skip
+
+
+def _overhead(part: _Part, parameters: Parameters) -> float | None:
+    """Watts of a server per chip / TDP, where a source gives the server's."""
+    watts = parameters.server_watts_per_chip.get(part.lowest.slug)
+    return watts / part.tdp_w if watts else None
 
 
 def _power_label(power: PowerRow) -> str:
@@ -235,15 +246,18 @@ def _story(
                 for part in group
             ),
             f"Site: {_power_label(power)}.",
-            f"Needed: at least {explain.number(found.floor_mw)} MW, usually {explain.number(found.typical_mw)} MW; "
-            f"the site could feed at most {explain.number(found.max_chips_floor)} of these chips.",
+            f"Needed: at least {explain.number(found.floor_mw)} MW"
+            + (f", usually {explain.number(found.typical_mw)} MW" if found.typical_mw is not None else "")
+            + f"; the site could feed at most {explain.number(found.max_chips_floor)} of these chips.",
         ),
         difference=beyond[found.verdict],
         surprise={"impossible": explain.CERTAIN, "implausible": judgement, "possible": "Nothing surprising."}[found.verdict],
         open=(explain.POWER_LOW, *((explain.DATES,) if older else ()), explain.STATUS) if found.verdict != "possible" else (),
         settle=f"A utility contract or permit that gives the power of the whole of {site.name} for the day of the claim.",
         assumptions=(
-            f"server overhead {parameters.server_overhead:g}, PUE {parameters.pue:g} for the usual need; neither for the least",
+            *((f"for the usual need PUE {parameters.pue:g}, and the server's watts per chip in the run's parameters; "
+               "neither for the least",) if found.typical_mw is not None else
+              ("what servers of these chips need is not known, so only the least need was asked",)),
             *(("a name that covers several chips counts with the lowest TDP among them",) if any(
                 len(part.claim.scope.members) > 1 for part in group if part.claim.scope) else ()),
             *(text for part in group for text in part.amount.assumptions),

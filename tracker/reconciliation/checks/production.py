@@ -62,13 +62,12 @@ class _Figure:
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """One result per claim of output that something can be held against; sorted by slug."""
-    found = []
-    for made in _figures(books, parameters):
-        if made.claim.status != "produced" or made.claim.kind != "production" or made.amount.bound == "lower":
+    found, figures = [], _figures(books, parameters)
+    outputs = [figure for figure in figures if _is_output(figure.claim, books)]
+    for made in outputs:
+        if made.amount.bound == "lower" or not _is_largest(made, outputs):
             continue
-        if not _counts_from_the_first(made.claim, books) or not _is_largest(made, books, parameters):
-            continue
-        used = [figure for figure in _figures(books, parameters) if _is_used_of(figure, made)]
+        used = [figure for figure in figures if _is_used_of(figure, made)]
         if used:
             top = max(used, key=lambda figure: (figure.amount.mu, figure.claim.slug))
             found.append(_judged(top, made, books, parameters))
@@ -81,6 +80,10 @@ def _figures(books: Books, parameters: Parameters) -> Sequence[_Figure]:
     return [_Figure(row, amount) for row, amount in read if isinstance(amount, Quantity)]
 
 
+def _is_output(claim: ClaimRow, books: Books) -> bool:
+    return claim.status == "produced" and claim.kind == "production" and _counts_from_the_first(claim, books)
+
+
 def _counts_from_the_first(claim: ClaimRow, books: Books) -> bool:
     if claim.period.last is None or claim.scope is None:
         return False
@@ -91,17 +94,14 @@ def _counts_from_the_first(claim: ClaimRow, books: Books) -> bool:
     return bool(first) and all(day is not None and claim.period.start <= day for day in first)
 
 
-def _is_largest(made: _Figure, books: Books, parameters: Parameters) -> bool:
+def _is_largest(made: _Figure, outputs: Sequence[_Figure]) -> bool:
     """Of several claims of one output the largest counts, by slug if equal: the kinder reading."""
     rivals = [
         (other.amount.mu, other.claim.slug)
-        for other in _figures(books, parameters)
-        if other.claim.status == "produced"
-        and other.claim.kind == "production"
-        and other.claim.subject_id == made.claim.subject_id
+        for other in outputs
+        if other.claim.subject_id == made.claim.subject_id
         and scopes.key(other.claim.scope) == scopes.key(made.claim.scope)
         and other.claim.period.last == made.claim.period.last
-        and _counts_from_the_first(other.claim, books)
     ]
     return max(rivals) == (made.amount.mu, made.claim.slug)
 

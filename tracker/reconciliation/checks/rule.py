@@ -4,7 +4,7 @@ For every movement the rules in force on its shipping date answer *required*, *n
 *undetermined*. Where a licence was required, movements draw in the order of shipping on the recorded
 licence that covers them and expires first. What is told apart:
 
-- *licence missing*: none recorded covers it;
+- *no licence recorded*: none in this database covers it;
 - *licence does not cover*: the movement names a licence that speaks of other chips, parties, countries or
   days;
 - *over licence by n*: the movements drawn on one licence exceed its quantity, beyond their stated errors
@@ -30,6 +30,7 @@ from datetime import date
 from typing import Any
 
 from tracker.claims.combine import quantity
+from tracker.core.countries import COUNTRIES
 from tracker.core.period import Period, quarter
 from tracker.core.quantity import NotComparable, Quantity, total, weakest
 from tracker.licences.drawdown import MISSING, DrawDown, Licence, Movement, draw_down
@@ -58,7 +59,7 @@ PARTITION = "consignee"
 
 FORMULA = "licence required on the shipping date, less what recorded licences cover in the order of shipping"
 REQUIRED, UNDETERMINED = "required", "undetermined"
-LICENCE_MISSING = "licence missing"
+NO_LICENCE = "no licence recorded"
 NOT_COVERED = "licence does not cover"
 COUNTERPART_LIMIT = 180
 
@@ -106,7 +107,7 @@ def _case(row: MovementRow, books: Books, parameters: Parameters) -> _Case | Non
         return None
     who = books.organizations.get(row.consignee_id or row.end_user_id or 0)
     country = row.destination_country or "unknown"
-    area, name = (f"org:{who.slug}", who.name) if who else (f"country:{country}", country)
+    area, name = (f"org:{who.slug}", who.name) if who else (f"country:{country}", COUNTRIES.get(country, country))
     return _Case(row, verdict, area, name, quantity(row.reported, parameters))
 
 
@@ -119,6 +120,8 @@ def _refusals(item: LicenceRow, row: MovementRow, books: Books) -> tuple[str, ..
     asked = {
         f"it is for {item.scope.name if item.scope else 'other chips'}": item.scope is None
         or scopes.may_overlap(item.scope, row.scope, books.chips),
+        f"it is an {item.kind}": "import"
+        not in item.kind,  # the buyer's country allows the buying, not the export
         f"it is valid {item.valid}": item.valid.overlaps(days),
         "it names another consignee": item.consignee_id in (None, row.consignee_id, row.end_user_id),
         "it names another end user": item.end_user_id is None
@@ -139,11 +142,21 @@ def _is_for_all(item: LicenceRow) -> bool:
     return item.consignee_id is None and item.end_user_id is None
 
 
+def _candidates(required: Sequence[_Case]) -> dict[int | None, list[_Case]]:
+    """Movements by the parties that a licence may name, so that each licence looks only at theirs."""
+    found: dict[int | None, list[_Case]] = defaultdict(list)
+    for case in required:
+        for party in {case.row.consignee_id, case.row.end_user_id} - {None}:
+            found[party].append(case)
+    return found
+
+
 def _drawn(required: Sequence[_Case], books: Books, parameters: Parameters) -> DrawDown:
     """The draw-down of all licences. What a licence may serve is settled here, so it is handed over as a list of movements."""
-    licences = []
+    licences, candidates = [], _candidates(required)
     for item in sorted(books.licences, key=lambda row: row.ref.id):
-        served = frozenset(case.id for case in required if _covers(item, case.row, books))
+        near = required if _is_for_all(item) else candidates[item.consignee_id] + candidates[item.end_user_id]
+        served = frozenset(case.id for case in near if _covers(item, case.row, books))
         amount = quantity(item.reported, parameters)
         counted = isinstance(amount, Quantity) and amount.bound != "lower" and not _is_for_all(item)
         units = amount.mu if counted and isinstance(amount, Quantity) else math.inf
@@ -165,7 +178,7 @@ def _without_licence(cases: Sequence[_Case], books: Books, parameters: Parameter
     groups: dict[tuple[str, str, str, str, str], list[_Case]] = defaultdict(list)
     for case in cases:
         named = _named_licence(case.row, books)
-        verdict = NOT_COVERED if named else LICENCE_MISSING
+        verdict = NOT_COVERED if named else NO_LICENCE
         counterpart = (
             f"licence {named[0].reference}" if named else ", ".join(case.verdict.rule_ids) or "rules"
         )

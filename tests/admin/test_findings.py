@@ -1,0 +1,188 @@
+from datetime import date
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from tests import factories
+from tracker.models import Discrepancy, ReconciliationRun, RunPartition
+
+pytestmark = pytest.mark.django_db
+
+LIST = "admin:tracker_discrepancy_changelist"
+CLOSING = {"reason": "timing", "resolution": "The chips were under way until March."}
+
+
+@pytest.fixture
+def found():
+    return factories.finding(factories.run(), evidence=(factories.claim(),)).discrepancy
+
+
+def decide(client, row, what, **data):
+    return client.post(
+        reverse(f"admin:tracker_discrepancy_{what}", args=[row.pk]), {"_form_submitted": "on", **data}
+    )
+
+
+def test_a_reviewer_resolves_with_a_reason_and_a_sentence(reviewer, found):
+    decide(reviewer, found, "resolve_one", **CLOSING)
+
+    found.refresh_from_db()
+    assert (found.state, found.reason, found.resolved_by) == ("resolved", "timing", "reviewer-zhang")
+    text = reviewer.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+    assert (
+        text.count("The chips were under way until March.") == 2
+    )  # as the resolution, and in the log of decisions
+
+
+@pytest.mark.parametrize("blank", ["reason", "resolution"])
+def test_resolving_without_reason_or_sentence_is_refused(reviewer, found, blank):
+    decide(reviewer, found, "resolve_one", **CLOSING | {blank: ""})
+
+    found.refresh_from_db()
+    assert found.state == "new"
+
+
+def test_a_sentence_of_one_word_explains_nothing(reviewer, found):
+    decide(reviewer, found, "resolve_one", **CLOSING | {"resolution": "ok"})
+
+    found.refresh_from_db()
+    assert found.state == "new"
+
+
+@pytest.mark.parametrize("role", ["reader", "analyst", "operator"])
+def test_only_reviewers_resolve(request, role, found):
+    client = request.getfixturevalue(role)
+
+    assert decide(client, found, "resolve_one", **CLOSING).status_code == 403
+    client.post(
+        reverse(LIST), {"action": "resolve_selected", "_selected_action": [found.pk], "apply": "1", **CLOSING}
+    )
+
+    found.refresh_from_db()
+    assert found.state == "new"
+
+
+def test_several_are_resolved_at_once_with_one_explanation(reviewer):
+    run = factories.run()
+    rows = [factories.finding(run, area=f"site:{n}").discrepancy for n in range(3)]
+    data = {
+        "action": "resolve_selected",
+        "_selected_action": [row.pk for row in rows[:2]],
+        "_form_submitted": "True",
+    }
+
+    asked = reviewer.post(reverse(LIST), data | {"index": "0"}).content.decode()
+    assert 'name="resolution"' in asked
+    refused = reviewer.post(reverse(LIST), data | {"apply": "1", "reason": "timing", "resolution": ""})
+    assert "This field is required" in refused.content.decode()
+    assert not Discrepancy.objects.filter(state="resolved").exists()
+
+    reviewer.post(reverse(LIST), data | {"apply": "1", **CLOSING})
+    assert set(Discrepancy.objects.filter(state="resolved")) == set(rows[:2])
+
+
+def test_a_resolved_discrepancy_can_be_opened_again_and_the_closing_stays_readable(reviewer, found):
+    decide(reviewer, found, "resolve_one", **CLOSING)
+    decide(reviewer, found, "reopen_one", reason="The carrier gives another date.")
+
+    found.refresh_from_db()
+    assert found.state == "reopened"
+    text = reviewer.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+    assert "The chips were under way until March." in text
+    assert "The carrier gives another date." in text
+
+
+def test_the_list_shows_the_worst_first_and_leaves_out_what_is_closed(reader, reviewer):
+    run = factories.run()
+    small = factories.finding(run, area="site:small", severity="low", severity_rank=3, sq=0.05)
+    large = factories.finding(run, area="site:large", severity="high", severity_rank=1, sq=8.0)
+    larger = factories.finding(run, area="site:larger", severity="high", severity_rank=1, sq=9.0)
+    closed = factories.finding(run, area="site:closed", severity="critical", severity_rank=0, sq=50.0)
+    decide(reviewer, closed.discrepancy, "resolve_one", **CLOSING)
+
+    def shown(**query):
+        return [row.pk for row in reader.get(reverse(LIST), query).context["cl"].result_list]
+
+    assert shown() == [row.discrepancy.pk for row in (larger, large, small)]
+    assert shown(standing="resolved") == [closed.discrepancy.pk]
+    assert len(shown(standing="all")) == 4
+    assert shown(severity="low") == [small.discrepancy.pk]
+
+
+def test_an_old_open_discrepancy_is_marked_overdue_and_a_closed_one_is_not(reviewer):
+    old = factories.finding(factories.run(as_of=date(2020, 1, 1)), area="site:old").discrepancy
+    factories.finding(factories.run(as_of=timezone.now().date()), area="site:fresh")
+
+    def overdue():
+        return [
+            row.pk for row in reviewer.get(reverse(LIST), {"standing": "overdue"}).context["cl"].result_list
+        ]
+
+    assert overdue() == [old.pk]
+    assert reviewer.get(reverse(LIST)).content.decode().count(">overdue<") == 1
+    decide(reviewer, old, "resolve_one", **CLOSING)
+    assert overdue() == []
+
+
+def test_evidence_leads_to_the_record_and_to_the_very_version_that_was_read(reader):
+    claim = factories.claim(note="as the run read it")
+    found = factories.finding(factories.run(), evidence=(claim,)).discrepancy
+    claim.note = "as corrected since"
+    claim.save()
+
+    text = reader.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+
+    page = reverse("admin:tracker_claim_change", args=[claim.pk])
+    version = reverse("admin:tracker_claim_history", args=[claim.pk]) + "?version=1"
+    assert f'href="{page}"' in text
+    assert f'href="{version}"' in text
+    assert "as the run read it" in reader.get(version).content.decode()
+
+
+def test_a_discrepancy_shows_its_words_formula_and_all_runs_that_saw_it(reader):
+    factories.finding(factories.run("synthetic-first"), gap=100.0, headline="As first seen")
+    sections = [{"heading": "What was compared", "body": "One <b>claim</b> and one book."}]
+    found = factories.finding(
+        factories.run("synthetic-second"), sections=sections, numbers={"z": 4.0}
+    ).discrepancy
+
+    page = reverse("admin:tracker_discrepancy_change", args=[found.pk])
+    text = reader.get(page).content.decode()
+
+    assert "One &lt;b&gt;claim&lt;/b&gt; and one book." in text
+    assert "gap = reported - expected" in text
+    assert "synthetic-first" in text
+    assert "synthetic-second" in text
+    first = found.findings.order_by("id").first()
+    assert "As first seen" in reader.get(page, {"finding": first.pk}).content.decode()
+
+
+def test_an_operator_starts_a_run_and_its_progress_is_shown(operator):
+    operator.post(reverse("admin:tracker_reconciliationrun_start_run"), {"_form_submitted": "on"})
+
+    run = ReconciliationRun.objects.get()
+    assert run.requested_by == "operator-zhang"
+    assert RunPartition.objects.filter(run=run).exists()
+    text = operator.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk])).content.decode()
+    assert f"0 of {run.partitions.filter(kind='site').count()}" in text
+
+
+@pytest.mark.parametrize("role", ["reader", "analyst"])
+def test_a_reader_or_analyst_starts_no_run(request, role):
+    client = request.getfixturevalue(role)
+
+    answer = client.post(reverse("admin:tracker_reconciliationrun_start_run"), {"_form_submitted": "on"})
+
+    assert answer.status_code == 403
+    assert not ReconciliationRun.objects.exists()
+
+
+def test_a_report_is_downloaded_byte_for_byte_and_never_run_inside_the_admin(reader):
+    report = factories.report(factories.run("synthetic-run-x"), csv="check,gap\nC1,400\n")
+
+    answer = reader.get(reverse("admin:tracker_report_file", args=[report.pk, "csv"]))
+
+    assert answer.content == b"check,gap\nC1,400\n"
+    page = reader.get(reverse("admin:tracker_report_file", args=[report.pk, "html"]))
+    assert page.headers["Content-Disposition"] == 'attachment; filename="report-synthetic-run-x.html"'
