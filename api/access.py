@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from django.conf import settings
 from rest_framework.permissions import BasePermission
@@ -24,7 +25,7 @@ class _Rated(SimpleRateThrottle):
     """Rates as settings have them when asked, ``{"anon": "60/min", ...}``; a scope without a rate is not limited."""
 
     def get_rate(self) -> str | None:
-        return api_settings.DEFAULT_THROTTLE_RATES.get(self.scope)
+        return cast("Mapping[str | None, str | None]", api_settings.DEFAULT_THROTTLE_RATES).get(self.scope)
 
 
 class AnonymousThrottle(_Rated, AnonRateThrottle):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rest_framework.authentication import SessionAuthentication
+from rest_framework.renderers import BaseRenderer
 from rest_framework.views import APIView
 
 from api import access, errors
@@ -18,7 +19,7 @@ class Reading(APIView):
     authentication_classes = (SessionAuthentication,)
     permission_classes = (access.MayRead,)
     throttle_classes = (access.AnonymousThrottle, access.UserThrottle)
-    renderer_classes = (OrjsonRenderer, CsvRenderer)
+    renderer_classes: Sequence[type[BaseRenderer]] = (OrjsonRenderer, CsvRenderer)
     http_method_names = ("get", "head", "options")
 
     def get_exception_handler(self) -> Callable[..., Any]:

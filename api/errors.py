@@ -60,7 +60,7 @@ def _told(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
     match error:
         case BadParameters():
             detail = {"known_parameters": error.known} if error.known is not None else None
-            return 400, body(str(error.detail.code), str(error.detail), error.fields, detail), {}
+            return 400, body(str(error.get_codes()), str(error.detail), error.fields, detail), {}
         case exceptions.ValidationError():
             fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
             sentences = [f"{name}: {text}" for name, texts in fields.items() for text in texts]
@@ -72,10 +72,11 @@ def _told(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
         case PermissionDenied():
             return 403, body("permission_denied", "You may not read this."), {}
         case exceptions.Throttled():
-            wait = {"Retry-After": str(int(error.wait) + 1)} if error.wait else {}
+            seconds: float | None = error.wait  # type: ignore[attr-defined]  # the stubs leave it out
+            wait = {"Retry-After": str(int(seconds) + 1)} if seconds else {}
             return 429, body("throttled", str(error.detail)), wait
         case exceptions.APIException():
-            return error.status_code, body(error.get_codes(), str(error.detail)), {}
+            return error.status_code, body(str(error.get_codes()), str(error.detail)), {}
         case OperationalError() if isinstance(error.__cause__, QueryCanceled):
             return (
                 503,

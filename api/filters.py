@@ -84,6 +84,7 @@ def holds(column: str) -> CharFilter:
 class LedgerFilterSet(FilterSet):
     """Builds only the filters that a request names: making forms of fifty fields costs more than the query."""
 
+    base_filters: dict[str, Filter]
     not_filtered: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, data: QueryDict | None = None, *args: Any, **kwargs: Any):
@@ -460,7 +461,7 @@ class Search(BaseFilterBackend):
             names = model.objects.known_at(view.known_at).filter(
                 **{foreign_key: OuterRef("pk"), f"{column}__icontains": text.strip()}
             )
-            found |= Exists(names)
+            found |= Q(Exists(names))
         return queryset.filter(found)
 
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.core.exceptions import ValidationError
@@ -38,7 +38,7 @@ class After(Func):
         super().__init__(F(key), F("id"), last_key, Value(last_id))
         self.operator = operator
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any, *args: Any, **context: Any) -> tuple[str, Any]:
         compiled = [compiler.compile(expression) for expression in self.get_source_expressions()]
         key, row_id, last_key, last_id = (sql for sql, _ in compiled)
         return f"({key}, {row_id}) {self.operator} ({last_key}, {last_id})", [
@@ -82,7 +82,7 @@ def read_cursor(text: str, ordering: str, model: type[Model]) -> Cursor:
 
 
 def _key_field(model: type[Model], ordering: str) -> Field:
-    return model._meta.get_field(ordering.lstrip("-"))
+    return cast("Field", model._meta.get_field(ordering.lstrip("-")))  # orderings name columns of the table
 
 
 def ordered(queryset: QuerySet, ordering: str) -> QuerySet:
@@ -132,14 +132,15 @@ class KeysetPagination(BasePagination):
     than reading any page of them.
     """
 
-    def paginate_queryset(
+    def paginate_queryset(  # type: ignore[override]  # only querysets come in, and rows leave as folded dicts
         self, queryset: QuerySet, request: Request, view: Any = None
     ) -> list[dict[str, Any]]:
         self.size, ordering = page_size(request), chosen_ordering(request, view)
         self.count = self._count(request, queryset)
         text = request.query_params.get("cursor")
         cursor = read_cursor(text, ordering, queryset.model) if text is not None else None
-        key, made, rows = ordering.lstrip("-"), view.plan, []
+        key, made = ordering.lstrip("-"), view.plan
+        rows: list[tuple[Any, ...]] = []
         for stretch in stretches(queryset, ordering, cursor):
             rows += stretch.values_list(*made.paths, key, "id")[: self.size + 1 - len(rows)]
             if len(rows) > self.size:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from django.db import connection, models, transaction
 from django.db.models import Model
@@ -135,7 +135,7 @@ def _fold(made: Plan, serializer: serializers.Serializer, prefix: str, header: t
             made.children.append(_child(serializer, name, item))
         else:
             parts.append((name, _part(made, item, prefix, (*header, name))))
-    return lambda row: {name: row[part] if part.__class__ is int else part(row) for name, part in parts}
+    return lambda row: {name: row[part] if isinstance(part, int) else part(row) for name, part in parts}
 
 
 def _part(made: Plan, item: serializers.Field, prefix: str, header: tuple[str, ...]) -> int | Callable:
@@ -154,8 +154,10 @@ def _part(made: Plan, item: serializers.Field, prefix: str, header: tuple[str, .
 
 
 def _child(serializer: serializers.Serializer, name: str, item: serializers.ListSerializer) -> Child:
-    relation = serializer.Meta.model._meta.get_field(".".join(item.source_attrs))
-    return Child(name, relation.related_model, relation.field.name, plan(type(item.child)))
+    model = cast("LedgerSerializer", serializer).Meta.model
+    relation: Any = model._meta.get_field(".".join(item.source_attrs))
+    child = cast("serializers.Serializer", item.child)
+    return Child(name, relation.related_model, relation.field.name, plan(type(child)))
 
 
 @contextmanager
@@ -177,7 +179,8 @@ def children(made: Plan, record_id: int, at: datetime | None) -> dict[str, list[
         rows = child.model._default_manager.filter(**{child.foreign_key: record_id})
         if at is not None and hasattr(rows, "known_at"):
             rows = rows.known_at(at)
-        order = [name for name in child.model._meta.ordering if name.lstrip("-") != child.foreign_key]
+        ordering = cast("Sequence[str]", child.model._meta.ordering)  # names only, in every model here
+        order = [name for name in ordering if name.lstrip("-") != child.foreign_key]
         rows = rows.order_by(
             *[f"{name}_id" if _is_relation(child.model, name) else name for name in order], "id"
         )

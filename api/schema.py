@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.openapi import AutoSchema
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
+from rest_framework.serializers import Serializer
 
 from api.pagination import COUNT_CAP, DEFAULT_SIZE, LARGEST_SIZE
+
+Parameters = list[OpenApiParameter | Serializer | type[Serializer]]
 
 ERROR = {
     "type": "object",
@@ -40,8 +43,9 @@ VERSION_PARAMETER = _query("version", "Only this version.", int)
 class LedgerSchema(AutoSchema):
     """Adds the parameters that the view itself reads and the shape of errors."""
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
-        view, parameters = self.view, []
+    def get_override_parameters(self) -> Parameters:
+        view: Any = self.view  # a resource, with more to it than any APIView
+        parameters: Parameters = []
         if view.versioned and view.action in ("list", "retrieve"):
             parameters.append(
                 _query(
@@ -67,10 +71,10 @@ class LedgerSchema(AutoSchema):
             ]
         return [*parameters, VERSION_PARAMETER] if view.action == "versions" else parameters
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]  # as AutoSchema itself overrides it
         return self.view.describe() if hasattr(self.view, "describe") else super().get_description()
 
-    def _get_response_bodies(self, direction: str = "response") -> dict[str, Any]:
+    def _get_response_bodies(self, direction: Direction = "response") -> dict[str, Any]:
         wrong = OpenApiResponse(ERROR, "Anything that went wrong, in one shape.")
         told = self._get_response_for_code(wrong, "default", ["application/json"])
         return super()._get_response_bodies(direction) | {"default": told}
@@ -79,8 +83,5 @@ class LedgerSchema(AutoSchema):
 class HistorySchema(LedgerSchema):
     """Of the history of any record."""
 
-    def get_override_parameters(self) -> list[OpenApiParameter]:
+    def get_override_parameters(self) -> Parameters:
         return [VERSION_PARAMETER]
-
-    def get_description(self) -> str:
-        return AutoSchema.get_description(self)

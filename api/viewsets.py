@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import JSONField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -25,13 +27,17 @@ from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
+from tracker.organizations.models import OrganizationQuerySet
+
+SomeResponse = TypeVar("SomeResponse", bound=HttpResponseBase)
 
 
 class Resource(Reading, ReadOnlyModelViewSet):
     """A table, read only. ``orderings``: what a list may be ordered by, its own order first; ``key``: the name of a record."""
 
-    row_class: ClassVar[type[drf.Serializer]]
-    detail_class: ClassVar[type[drf.Serializer] | None] = None
+    row_class: ClassVar[type[rows.LedgerSerializer]]
+    detail_class: ClassVar[type[rows.LedgerSerializer] | None] = None
+    filterset_class: ClassVar[type[filters.LedgerFilterSet]]
     key: ClassVar[str] = "id"
     orderings: ClassVar[tuple[str, ...]] = ("id",)
     searched: ClassVar[tuple[str, ...]] = ()
@@ -59,7 +65,7 @@ class Resource(Reading, ReadOnlyModelViewSet):
         """The instant asked for; None where the rows that stand now are meant."""
         return parameters.known_at(self.request) if self.versioned else None
 
-    def get_serializer_class(self) -> type[drf.Serializer]:
+    def get_serializer_class(self) -> type[rows.LedgerSerializer]:
         return self.detail_class or self.row_class if self.action == "retrieve" else self.row_class
 
     def get_queryset(self) -> QuerySet:
@@ -74,16 +80,19 @@ class Resource(Reading, ReadOnlyModelViewSet):
             else throttles
         )
 
-    def list(self, request: Request, *args: Any, **kwargs: Any) -> HttpResponse | Response:
+    def list(  # type: ignore[override]  # a CSV is streamed, so it is no Response of the framework's
+        self, request: Request, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
         parameters.refuse_unknown(request, self.known_parameters(), versioned=self.versioned)
         found = self.filter_queryset(self.get_queryset())
         if request.accepted_renderer.format == "csv":
-            response = export.csv_response(found, self.plan, chosen_ordering(request, self), self.basename)
-        else:
-            with rows.short_planning():
-                page = self.paginate_queryset(found)
-            response = Response(self.paginator.envelope(page) | {"known_at": self.known_at})
-        return self._dated(response)
+            name = str(self.basename)
+            return self._dated(export.csv_response(found, self.plan, chosen_ordering(request, self), name))
+        paginator = self.paginator
+        assert isinstance(paginator, KeysetPagination)
+        with rows.short_planning():
+            page = paginator.paginate_queryset(found, request, self)
+        return self._dated(Response(paginator.envelope(page) | {"known_at": self.known_at}))
 
     def retrieve(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         parameters.refuse_unknown(request, self.detail_parameters(), versioned=self.versioned)
@@ -113,14 +122,14 @@ class Resource(Reading, ReadOnlyModelViewSet):
     def complete(self, record: dict[str, Any]) -> None:
         """Fill what no column holds."""
 
-    def known_parameters(self) -> list[str]:
+    def known_parameters(self) -> Sequence[str]:
         own = ["cursor", "page_size", "ordering", "count", "format", *(["search"] if self.searched else [])]
         return [*own, *self.detail_parameters(), *self.filterset_class.base_filters]
 
-    def detail_parameters(self) -> list[str]:
+    def detail_parameters(self) -> Sequence[str]:
         return ["format", "known_at"] if self.versioned else ["format"]
 
-    def _dated(self, response: HttpResponse) -> HttpResponse:
+    def _dated(self, response: SomeResponse) -> SomeResponse:
         if self.known_at is not None:
             response["X-Known-At"] = self.known_at.isoformat()
         return response
@@ -271,7 +280,7 @@ class Vendors(Organizations):
     """The organizations that design and sell chips."""
 
     def get_queryset(self) -> QuerySet:
-        return super().get_queryset().vendors()
+        return cast("OrganizationQuerySet", super().get_queryset()).vendors()
 
 
 class Stakes(VersionedResource):
@@ -488,7 +497,7 @@ RESOURCE_OF = {
     view.row_class.Meta.model._meta.model_name: name for name, view in RESOURCES.items() if name != "vendors"
 }
 VERSIONED_MODELS = {
-    model._meta.model_name: model
+    str(model._meta.model_name): model
     for model in vars(models).values()
     if isinstance(model, type)
     and issubclass(model, models.Versioned)

@@ -8,12 +8,13 @@ actions is not kept for these records: their versions say more, and say it for e
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.utils import quote, unquote
+from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField, DateRangeField
 from django.contrib.postgres.forms import RangeWidget
 from django.core.exceptions import PermissionDenied
@@ -42,6 +43,11 @@ SEEN_VERSION = "seen_version"
 
 def actor(request: HttpRequest) -> str:
     return request.user.get_username()
+
+
+def signed_in(request: HttpRequest) -> AbstractUser:
+    """Who asks, as an account: the admin's pages are closed to everybody else."""
+    return cast(AbstractUser, request.user)
 
 
 def given_reason(request: HttpRequest) -> str:
@@ -120,7 +126,7 @@ class FormFieldsMixin:
                 help_text=db_field.help_text,
                 widget=UnfoldAdminCheckboxSelectMultipleWidget(),
             )
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        return super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]  # mixed into an admin
 
 
 def _safe_address(contents: SafeString) -> SafeString | str:
@@ -177,7 +183,7 @@ class LedgerAdmin(FormFieldsMixin, ModelAdmin):
                 return super().changeform_view(request, object_id, form_url, extra_context)
         except IntegrityError as error:
             # Once more, now refused by the form: the page comes back with everything that was typed.
-            request.refusal = refusal_of(error)
+            request.refusal = refusal_of(error)  # type: ignore[attr-defined]  # ours, for the form
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     # --- deleting -----------------------------------------------------------------------------------------------------
@@ -309,7 +315,8 @@ class Names:
 
     def _target(self, model: type[models.Model], column: str) -> type[models.Model] | None:
         field = self._field(model, column)
-        return field.remote_field.model if field is not None and field.many_to_one else None
+        remote = field.remote_field if field is not None and field.many_to_one else None
+        return remote.model if remote is not None else None
 
     def value(self, model: type[models.Model], column: str, value: Any) -> str:
         if value in (None, "", [], {}):

@@ -85,7 +85,9 @@ class RoleFilter(DropdownFilter):
 
 @admin.register(Organization)
 class OrganizationAdmin(LedgerAdmin):
-    list_display = ("name", "country", "roles_line", "is_aggregate", "source_grade", "confidence", "marks")
+    list_display: tuple[str, ...] = (
+        "name", "country", "roles_line", "is_aggregate", "source_grade", "confidence", "marks",
+    )  # fmt: skip
     list_select_related = ("source",)
     list_filter = (
         RoleFilter,
@@ -103,7 +105,7 @@ class OrganizationAdmin(LedgerAdmin):
         ("Who it is", {"fields": ("name", "slug", "country", "roles", "is_aggregate")}),
         ("How sure", {"fields": (*TRUST, "is_synthetic", "note")}),
     )
-    inlines = (AliasRows, OwnerRows, HoldingRows, ListEntryRows)
+    inlines: tuple[type[Part], ...] = (AliasRows, OwnerRows, HoldingRows, ListEntryRows)
 
     @admin.display(description="Roles")
     def roles_line(self, obj: Organization) -> str:

@@ -34,7 +34,7 @@ from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from tracker.admin import marks
-from tracker.admin.base import ReadOnlyAdmin, actor, choice_filters
+from tracker.admin.base import ReadOnlyAdmin, actor, choice_filters, signed_in
 from tracker.core.errors import TrackerError
 from tracker.models import (
     BalanceCell,
@@ -172,11 +172,12 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Shares done")
     def share_line(self, obj: ReconciliationRun) -> SafeString | str:
-        if not obj.shares:
+        shares, done = obj.shares, obj.shares_done  # type: ignore[attr-defined]  # counted by get_queryset
+        if not shares:
             return marks.BLANK
         return format_html(
             '<progress class="bar" max="{}" value="{}"></progress> <span class="nowrap">{} of {}</span>',
-            obj.shares, obj.shares_done, obj.shares_done, obj.shares,
+            shares, done, done, shares,
         )  # fmt: skip
 
     @admin.display(description="Discrepancies")
@@ -439,7 +440,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             request,
             form,
             object_id,
-            lambda row: resolve(row, request.user, data["reason"], data["resolution"]),
+            lambda row: resolve(row, signed_in(request), data["reason"], data["resolution"]),
             "Resolved.",
         )
 
@@ -458,7 +459,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     def reopen_one(self, request: HttpRequest, form: ReopenForm, object_id: str) -> HttpResponse:
         reason = form.cleaned_data["reason"]
         return self._decide(
-            request, form, object_id, lambda row: reopen(row, request.user, reason), "Open again."
+            request, form, object_id, lambda row: reopen(row, signed_in(request), reason), "Open again."
         )
 
     @action(
@@ -474,7 +475,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             request,
             form,
             object_id,
-            lambda row: assign(row, request.user, person),
+            lambda row: assign(row, signed_in(request), person),
             f"Assigned to {person or 'nobody'}.",
         )
 
@@ -496,7 +497,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             closed = 0
             for row in queryset:
                 try:
-                    resolve(row, request.user, form.cleaned_data["reason"], form.cleaned_data["resolution"])
+                    resolve(row, signed_in(request), form.cleaned_data["reason"], form.cleaned_data["resolution"])
                     closed += 1
                 except TrackerError as error:
                     self.message_user(request, str(error), messages.ERROR)

@@ -70,7 +70,7 @@ class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
 
 
 class LedgerTaskForm(PeriodicTaskForm):
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
         self.fields["regtask"].widget = _TaskSelect()

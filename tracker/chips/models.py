@@ -6,7 +6,7 @@ from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
-from tracker.core.models import Versioned
+from tracker.core.models import Versioned, web_address_check
 from tracker.sources.models import Confidence, Verification
 
 
@@ -28,6 +28,7 @@ class Chip(Versioned):
         max_length=8, choices=Form, default=Form.IC, help_text="Form in which it is sold and counted."
     )
     ics_per_item = models.PositiveSmallIntegerField(
+        "ICs per item",
         default=1,
         validators=[MinValueValidator(1)],
         help_text="Packaged ICs in one item: 1 for an IC, 8 for an 8-GPU board.",
@@ -63,6 +64,7 @@ class Chip(Versioned):
 
 def _rate(text: str) -> models.DecimalField:
     return models.DecimalField(
+        text,
         max_digits=12,
         decimal_places=3,
         null=True,
@@ -147,10 +149,11 @@ class ChipSpecification(Versioned):
                 name="chipspecification_one_preferred",
                 violation_error_message="Another specification of this chip has rank 1; give it a lower rank first.",
             ),
+            web_address_check("chipspecification_datasheet", "datasheet_url"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.chip_id} by {self.source_id}"
+        return f"{self.chip} according to {self.source}"
 
 
 class ChipFamily(Versioned):

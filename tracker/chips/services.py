@@ -34,9 +34,10 @@ def chip_spec(specification: ChipSpecification) -> ChipSpec:
     """
     chip = specification.chip
     ics = chip.ics_per_item
+    rates: dict[str, Any] = {name: _number(getattr(specification, name), ics) for name in _STORED_RATES}
     return ChipSpec(
         slug=chip.slug,
-        **{name: _number(getattr(specification, name), ics) for name in _STORED_RATES},
+        **rates,
         tpp_published=_number(specification.tpp_published, ics),
         die_area_mm2=_number(specification.die_area_mm2),
         dies=specification.dies,

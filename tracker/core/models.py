@@ -8,6 +8,9 @@ docs/adr/0001-record-versions.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
@@ -124,13 +127,13 @@ class Unit(models.TextChoices):
 class CountryField(models.CharField):
     """An ISO 3166-1 alpha-2 code; blank where the country is not known."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("max_length", 2)
         kwargs.setdefault("blank", True)
         kwargs.setdefault("choices", sorted(COUNTRIES.items(), key=lambda item: item[1]))
         super().__init__(*args, **kwargs)
 
-    def deconstruct(self):
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, path, args, kwargs = super().deconstruct()
         kwargs.pop("choices", None)  # a new country code is no migration
         return name, path, args, kwargs
@@ -145,4 +148,13 @@ def country_check(name: str, *fields: str) -> models.CheckConstraint:
         name=name,
         condition=condition,
         violation_error_message="A country is a two-letter ISO code, such as MY, or blank.",
+    )
+
+
+def web_address_check(name: str, field: str) -> models.CheckConstraint:
+    """A constraint that keeps other schemes than http and https out of what pages turn into links."""
+    return models.CheckConstraint(
+        name=name,
+        condition=models.Q(**{f"{field}__regex": r"^(https?://.*)?$"}),
+        violation_error_message="A web address starts with http:// or https://, or is blank.",
     )

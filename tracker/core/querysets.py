@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from django.apps import apps
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
 from django.db.models.sql.datastructures import BaseTable, Join
 
 from tracker.core.errors import BadInput
@@ -37,21 +39,21 @@ def rows_known_at(table: str, at: datetime) -> tuple[str, list[Any]]:
 class _KnownAtTable(BaseTable):
     at: datetime
 
-    def as_sql(self, compiler, connection):
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         sql, params = rows_known_at(self.table_name, self.at)
-        return f"{sql} {compiler.quote_name_unless_alias(self.table_alias or self.table_name)}", params
+        return f"{sql} {compiler.quote_name_unless_alias(self.table_alias or self.table_name)}", tuple(params)
 
 
 class _KnownAtJoin(Join):
     at: datetime
 
-    def as_sql(self, compiler, connection):
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
         sql, params = super().as_sql(compiler, connection)
         head = f"{self.join_type} {compiler.quote_name_unless_alias(self.table_name)}"
         rest = sql[len(head) :]
         alias = compiler.quote_name_unless_alias(self.table_name) if rest.startswith(" ON ") else ""
         rows, row_params = rows_known_at(self.table_name, self.at)
-        return f"{self.join_type} {rows} {alias}{rest}", [*row_params, *params]
+        return f"{self.join_type} {rows} {alias}{rest}", (*row_params, *params)
 
 
 class VersionedQuerySet(models.QuerySet):
@@ -68,19 +70,19 @@ class VersionedQuerySet(models.QuerySet):
             return self
         if at.tzinfo is None:
             raise BadInput(f"known_at {at.isoformat()} has no time zone; write it like 2026-03-01T00:00:00Z.")
-        clone = self._chain()
+        clone = self.all()
         clone._known_at = at
         query, tables = clone.query, versioned_tables()
         table_class = type("KnownAtTable", (_KnownAtTable,), {"at": at})
         join_class = type("KnownAtJoin", (_KnownAtJoin,), {"at": at})
 
-        def table(name, alias):
+        def table(name: str, alias: str | None) -> BaseTable:
             return (table_class if name in tables else BaseTable)(name, alias)
 
-        def join(name, *args, **kwargs):
+        def join(name: str, *args: Any, **kwargs: Any) -> Join:
             return (join_class if name in tables else Join)(name, *args, **kwargs)
 
-        query.base_table_class, query.join_class = table, join
+        query.base_table_class, query.join_class = table, join  # type: ignore[assignment]  # called only, as classes are
         query.alias_map = {
             alias: table(entry.table_name, entry.table_alias)
             if isinstance(entry, BaseTable)
@@ -97,8 +99,8 @@ class VersionedQuerySet(models.QuerySet):
         }
         return clone
 
-    def _clone(self):
-        clone = super()._clone()
+    def _clone(self) -> Self:
+        clone = super()._clone()  # type: ignore[misc]  # of Django, though the stubs leave it out
         clone._known_at = self._known_at
         return clone
 

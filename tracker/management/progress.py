@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import textwrap
 import time
-from typing import TextIO
+
+from django.core.management.base import OutputWrapper
 
 from tracker.core.errors import CannotReconcile
 from tracker.reconciliation.models import Finding, ReconciliationRun, RunPartition
@@ -13,7 +14,7 @@ from tracker.reconciliation.models import Finding, ReconciliationRun, RunPartiti
 POLL_SECONDS = 0.2
 
 
-def follow(run: ReconciliationRun, out: TextIO, timeout: float = 3600) -> ReconciliationRun:
+def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) -> ReconciliationRun:
     """Show the progress of ``run`` until it is over; returns it as it ended.
 
     Raises:

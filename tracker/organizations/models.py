@@ -85,7 +85,7 @@ class Organization(Versioned):
         help_text="Parties of cases are named as public reports state; allegations are allegations.",
     )
 
-    objects = OrganizationQuerySet.as_manager()
+    objects = OrganizationQuerySet.as_manager()  # type: ignore[misc]  # the stubs fix the manager of an abstract base
 
     class Meta:
         ordering = ["slug"]
@@ -99,15 +99,18 @@ class Organization(Versioned):
         return self.name
 
 
-class VendorManager(models.Manager.from_queryset(OrganizationQuerySet)):
-    def get_queryset(self):
+OrganizationManager = models.Manager.from_queryset(OrganizationQuerySet)
+
+
+class VendorManager(OrganizationManager):
+    def get_queryset(self) -> OrganizationQuerySet:
         return super().get_queryset().vendors()
 
 
 class Vendor(Organization):
     """The organizations that design and sell chips, as a table of their own to work in."""
 
-    objects = VendorManager()
+    objects = VendorManager()  # type: ignore[misc]  # as above
 
     class Meta:
         proxy = True

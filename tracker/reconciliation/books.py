@@ -200,7 +200,7 @@ class VerdictRow:
     reasons: tuple[str, ...]
     rule_ids: tuple[str, ...]
     citations: tuple[str, ...]
-    rules: tuple[RecordRef, ...] = ()  # the rule records behind rule_ids, where the books know them
+    rules: tuple[tuple[RecordRef, str], ...] = ()  # the rule records behind rule_ids, each with its citation
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ from tracker.reconciliation.books import (
 )
 from tracker.reconciliation.verdicts import ListingRow, verdicts
 from tracker.rules.licensing import Listing
+from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
 from tracker.shipments.models import Shipment
 from tracker.sources.models import Source
@@ -100,7 +101,7 @@ class Ledger:
         rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id").values(*fields)
         best: dict[int, tuple[RecordRef, int, ChipSpec]] = {}
         for row in rows:
-            values = {name: _number(row[name]) for name in _SPEC_FIELDS}
+            values: dict[str, Any] = {name: _number(row[name]) for name in _SPEC_FIELDS}
             ref = RecordRef("chipspecification", row["id"], row["version"])
             best.setdefault(row["chip_id"], (ref, row["source_id"], ChipSpec(dies=row["dies"], **values)))
         return best
@@ -200,11 +201,9 @@ class Ledger:
         return found
 
     def scope(self, chip_id: int | None, family_id: int | None) -> Scope | None:
-        return (
-            self.scopes[("chip", chip_id) if chip_id else ("family", family_id)]
-            if chip_id or family_id
-            else None
-        )
+        if chip_id:
+            return self.scopes["chip", chip_id]
+        return self.scopes["family", family_id] if family_id else None
 
     @cached_property
     def _sources(self) -> dict[int, SourceRow]:
@@ -253,16 +252,20 @@ class Ledger:
             ref = RecordRef("sitepower", pk, version)
             powers[site].append(PowerRow(ref, float(megawatts), as_of, basis, sources[source_id]))
         fields = ("id", "version", "slug", "name", "operator_id", "country", "kind")
-        rows = self.known(DataCenter).filter(id__in=wanted).order_by("id").values_list(*fields)
+        found = self.known(DataCenter).filter(id__in=wanted).order_by("id").values_list(*fields)
         return {
             pk: SiteRow(
                 RecordRef("datacenter", pk, version),
-                *rest,
+                slug,
+                name,
+                operator_id,
+                country,
+                kind,
                 status=status.get(pk, ""),
                 powers=tuple(powers[pk]),
                 parts=frozenset(parts[pk]),
             )
-            for pk, version, *rest in rows
+            for pk, version, slug, name, operator_id, country, kind in found
         }
 
     # --- claims -----------------------------------------------------------------------------------------------------
@@ -286,7 +289,7 @@ class Ledger:
             return nodes.setdefault(name, len(nodes))
 
         for pk, subject, site, echo_of, aggregate, country in rows:
-            ties = [("claim", echo_of)] if echo_of else []
+            ties: list[tuple[Any, ...]] = [("claim", echo_of)] if echo_of else []
             ties += [("site", site)] if site else []
             ties += [("org", subject)] if subject and not aggregate else []
             ties += [("country", country, subject)] if not subject or aggregate else []
@@ -388,13 +391,14 @@ class Ledger:
         common = {"unit": row["unit"], "per_unit": _number(row["chips_per_unit"]), "exact": row["is_exact"]}
         shipped, received = _days(row, "shipped_on"), _days(row, "received_on")
         presumed = received is None and shipped is not None
-        if presumed:
-            lead = timedelta(days=self.parameters.lead_time_days)
-            received = Period(shipped.start + lead, shipped.end + lead)
+        if received is None and shipped is not None:
+            received = _later(shipped, timedelta(days=self.parameters.lead_time_days))
+        scope = self.scope(row["chip_id"], row["family_id"])
+        assert scope is not None  # the table holds every line to a chip or a family
         return MovementRow(
             ref=RecordRef("shipment", row["id"], row["version"]),
             reference=row["reference"],
-            scope=self.scope(row["chip_id"], row["family_id"]),
+            scope=scope,
             reported=Reported(
                 low=figure if bound == "floor" else None,
                 high=figure if bound == "ceiling" else None,
@@ -477,6 +481,29 @@ class Ledger:
             for organization, name, citation, footnote, start, end in rows
         )
 
+    @cached_property
+    def rule_records(self) -> dict[str, list[tuple[Period, RecordRef, str]]]:
+        """rule id -> its records with the days they are for and what to cite."""
+        found: dict[str, list[tuple[Period, RecordRef, str]]] = defaultdict(list)
+        fields = ("rule_id", "id", "version", "in_force", "title", "citation")
+        for rule, pk, version, days, title, citation in (
+            self.known(ExportRule).order_by("id").values_list(*fields)
+        ):
+            period = Period(days.lower, days.upper)
+            label = f"{rule}: {title} ({citation}), {period}"
+            found[rule].append((period, RecordRef("exportrule", pk, version), label))
+        return found
+
+    def _rule_refs(
+        self, rule_ids: Iterable[str], shipped: Period | None
+    ) -> tuple[tuple[RecordRef, str], ...]:
+        return tuple(
+            (ref, label)
+            for rule in rule_ids
+            for period, ref, label in self.rule_records[rule]
+            if shipped is None or period.overlaps(shipped)
+        )
+
     # --- books ------------------------------------------------------------------------------------------------------
 
     def books(self, kind: str, index: int, count: int) -> Books:
@@ -494,7 +521,7 @@ class Ledger:
         countries = {
             c.destination_country for c in claims if not c.subject_id or people[c.subject_id].is_aggregate
         } - {""}
-        owners |= {c.counterparty_id for c in claims} - {None}
+        owners |= {c.counterparty_id for c in claims if c.counterparty_id}
         movements = self.movements(
             Q(consignee_id__in=owners) | Q(end_user_id__in=owners) | Q(shipper_id__in=owners)
             | Q(destination_id__in=around) | Q(origin_id__in=around)
@@ -549,13 +576,18 @@ class Ledger:
         people |= {i for licence in licences for i in (licence.consignee_id, licence.end_user_id)}
         all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
         people |= {site.operator_id for site in all_sites.values()}
-        people |= {i for stake in self.stakes for i in (stake.owner, stake.owned)}
+        people |= {int(i) for stake in self.stakes for i in (stake.owner, stake.owned)}
         organizations = self.organizations(people)
         judgements = (
             verdicts(movements, self.specs, organizations, self.stakes, self.listings, self.rules)
             if judged
             else {}
         )
+        for movement in movements:
+            if verdict := judgements.get(movement.ref.id):
+                judgements[movement.ref.id] = replace(
+                    verdict, rules=self._rule_refs(verdict.rule_ids, movement.shipped)
+                )
         return Books(
             as_of=self.as_of, claims=claims, movements=movements, licences=licences, chips=self.chips,
             organizations=organizations, sites=all_sites, verdicts=judgements,
@@ -585,6 +617,10 @@ def _smallest(nodes: Mapping[Any, int], edges: list[tuple[int, int]], kind: str)
 def _days(row: Mapping[str, Any], name: str) -> Period | None:
     first = row[name]
     return Period.inclusive(first, row[f"{name}_latest"] or first) if first else None
+
+
+def _later(days: Period, by: timedelta) -> Period:
+    return Period(days.start and days.start + by, days.end and days.end + by)
 
 
 def _end(figure: Any, grade: str, common: Mapping[str, Any]) -> Reported | None:

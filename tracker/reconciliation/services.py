@@ -278,14 +278,16 @@ def cancel_run(run_id: int) -> bool:
 # --- writing ----------------------------------------------------------------------------------------------------------------
 
 
-def finding_key(found: Found) -> str:
-    """The identity of a discrepancy over all runs."""
-    return hashlib.sha256("|".join(found.key).encode()).hexdigest()
+def finding_key(found: Found, records: str) -> str:
+    """The identity of a discrepancy over all runs; one of synthetic records is never one of real ones."""
+    return hashlib.sha256("|".join((*found.key, records)).encode()).hexdigest()
 
 
 def _save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     closing = record_section(run.signature, run.as_known_at, run.code_version)
-    pairs = sorted(((finding_key(item), item) for item in found), key=lambda pair: pair[0])
+    pairs = sorted(
+        ((finding_key(item, run.parameters["records"]), item) for item in found), key=lambda pair: pair[0]
+    )
     rows = Finding.objects.bulk_create([_finding_row(run, key, item, closing) for key, item in pairs])
     Evidence.objects.bulk_create(
         Evidence(
@@ -430,11 +432,13 @@ def _findings_digest(run: ReconciliationRun) -> str:
 
 def _advance_discrepancies(run: ReconciliationRun) -> None:
     """Carry each discrepancy's life on. A run of the past (something later was published already) changes no state."""
+    world = {"parameters__records": run.parameters["records"]}
     later = ReconciliationRun.objects.filter(
-        status=ReconciliationRun.Status.FINISHED, as_known_at__gt=run.as_known_at
+        status=ReconciliationRun.Status.FINISHED, as_known_at__gt=run.as_known_at, **world
     ).exists()
     found = {row.key: row for row in run.findings.filter(is_discrepancy=True)}
-    known = {d.key: d for d in Discrepancy.objects.select_related("latest")}
+    mine = Discrepancy.objects.filter(**{f"first_run__{name}": value for name, value in world.items()})
+    known = {item.key: item for item in mine.select_related("latest")}
     if later:
         linked = [row for key, row in found.items() if key in known]
         for row in linked:
@@ -451,9 +455,9 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
     )  # fmt: skip
     touched = []
     for key, item in known.items():
-        if row := found.get(key):
-            item.state = _next_state(item, row)
-            item.latest, item.last_run = row, run
+        if seen := found.get(key):
+            item.state = _next_state(item, seen)
+            item.latest, item.last_run = seen, run
         elif item.state != Discrepancy.State.RESOLVED:
             item.state = Discrepancy.State.BELOW
         touched.append(item)
@@ -514,7 +518,9 @@ def finish_here(run_id: int) -> None:
 def standing_run() -> ReconciliationRun | None:
     """The latest finished run, if a new one would read the same records with the same code and parameters."""
     run = (
-        ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED)
+        ReconciliationRun.objects.filter(
+            status=ReconciliationRun.Status.FINISHED, parameters__records=Parameters().records
+        )
         .order_by("-as_known_at")
         .first()
     )

@@ -170,9 +170,8 @@ class _Bench:
         parents = ultimate_parents(organization.ref.id, self.stakes, day)
         if not parents.are_known:
             return None
-        return tuple(
-            self.organizations[i].country if i in self.organizations else "" for i in parents.parents
-        )
+        found = (self.organizations.get(int(parent)) for parent in parents.parents)
+        return tuple(row.country if row else "" for row in found)
 
 
 def _said(found: Verdict) -> tuple[object, ...]:

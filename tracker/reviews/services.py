@@ -10,10 +10,9 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.contrib.auth.models import AbstractUser, Group, Permission
+from django.contrib.auth.models import AbstractUser, Group, Permission, User
 from django.db import connection, models, transaction
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from tracker.core.errors import BadInput
 from tracker.core.models import RecordVersion, Versioned
@@ -74,7 +73,7 @@ def reopen(discrepancy: Discrepancy, actor: AbstractUser, reason: str) -> Discre
     return row
 
 
-def assign(discrepancy: Discrepancy, actor: AbstractUser, assignee: AbstractUser | None) -> Discrepancy:
+def assign(discrepancy: Discrepancy, actor: AbstractUser, assignee: User | None) -> Discrepancy:
     """Give a discrepancy to somebody to look into, or to nobody (None).
 
     Raises:
@@ -143,8 +142,13 @@ def history(record: Versioned, parts: Iterable[tuple[type[Versioned], str]] = ()
     """
     events = _events(type(record), "id", record.pk)
     for model, foreign_key in parts:
-        events += _events(model, model._meta.get_field(foreign_key).column, record.pk)
+        events += _events(model, _column(model, foreign_key), record.pk)
     return sorted(events, key=lambda event: (event.at, event.version, event.object_id), reverse=True)
+
+
+def _column(model: type[Versioned], foreign_key: str) -> str:
+    column = model._meta.get_field(foreign_key).get_attname_column()[1]
+    return column
 
 
 def _events(model: type[models.Model], column: str, pk: int) -> list[Event]:
@@ -182,7 +186,7 @@ def _recordings(model: type[models.Model], rows: list[dict[str, Any]]) -> list[E
             object_id=row["id"],
             version=row["version"],
             kind="recorded" if before is None else "changed",
-            at=parse_datetime(row["recorded_at"]),
+            at=datetime.fromisoformat(row["recorded_at"]),
             by=row["recorded_by"],
             reason=row["recorded_reason"],
             batch=row["recorded_batch"],

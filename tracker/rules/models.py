@@ -104,7 +104,7 @@ class ExportRule(Versioned):
     )
     sources = models.JSONField(default=list, help_text=SOURCES_HELP)
 
-    objects = InForceQuerySet.as_manager()
+    objects = InForceQuerySet.as_manager()  # type: ignore[misc]  # the stubs fix the manager of an abstract base
 
     class Meta:
         ordering = ["rule_id", "in_force"]
@@ -228,7 +228,7 @@ class LicenceRequirement(Versioned):
         default=list, blank=True, help_text=SOURCES_HELP + " Empty: those of the rule."
     )
 
-    objects = InForceQuerySet.as_manager()
+    objects = InForceQuerySet.as_manager()  # type: ignore[misc]  # the stubs fix the manager of an abstract base
 
     class Meta:
         ordering = ["order"]

@@ -140,7 +140,7 @@ class Shipment(Versioned):
     )
     note = models.TextField(blank=True)
 
-    objects = ShipmentQuerySet.as_manager()
+    objects = ShipmentQuerySet.as_manager()  # type: ignore[misc]  # the stubs fix the manager of an abstract base
 
     class Meta:
         ordering = ["reference"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from tracker.core.models import Versioned
+from tracker.core.models import Versioned, web_address_check
 
 
 class Grade(models.TextChoices):
@@ -97,6 +97,7 @@ class Source(Versioned):
     class Meta:
         ordering = ["slug"]
         constraints = [
+            web_address_check("source_url", "url"),
             models.CheckConstraint(name="source_grade", condition=Q(grade__in=Grade.values)),
             models.CheckConstraint(
                 name="source_digest",

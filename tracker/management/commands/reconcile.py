@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -89,7 +90,7 @@ class Command(BaseCommand):
             known = ", ".join(ReconciliationRun.objects.values_list("key", flat=True)[:5]) or "none yet"
             raise CommandError(f"There is no run '{key}'. The latest are: {known}.") from None
 
-    def _instant(self, text: str | None):
+    def _instant(self, text: str | None) -> datetime | None:
         if text is None:
             return None
         try:

@@ -205,7 +205,8 @@ def _judged(one: _Set, origin: Mapping[str, str], books: Books, parameters: Para
     }
     narrower = None
     if one.declared:
-        tie = relation(*one.claims, books)
+        first, second = one.claims
+        tie = relation(first, second, books)
         if tie == Relation.APART:
             return _different(one, figures, books)
         narrower = {Relation.PART: one.claims[0].slug, Relation.WHOLE: one.claims[1].slug}.get(tie)

@@ -107,7 +107,9 @@ def _case(row: MovementRow, books: Books, parameters: Parameters) -> _Case | Non
         return None
     who = books.organizations.get(row.consignee_id or row.end_user_id or 0)
     country = row.destination_country or "unknown"
-    area, name = (f"org:{who.slug}", who.name) if who else (f"country:{country}", COUNTRIES.get(country, country))
+    area, name = (
+        (f"org:{who.slug}", who.name) if who else (f"country:{country}", COUNTRIES.get(country, country))
+    )
     return _Case(row, verdict, area, name, quantity(row.reported, parameters))
 
 
@@ -229,7 +231,15 @@ def _uncovered(
     headline = f"{first.name}: {explain.chips(gap)} of {scope.name} in {when} needed a licence; {label}"
     licences = [Evidence(item.ref, "licence", f"{item.reference}: {item.valid}") for item in items]
     return _made(
-        (area, scope_key, when, counterpart), verdict, headline, gap, cases, story, parameters, licences
+        (area, scope_key, when, counterpart),
+        verdict,
+        headline,
+        gap,
+        cases,
+        story,
+        parameters,
+        licences,
+        books,
     )
 
 
@@ -254,7 +264,7 @@ def _over_licence(
         over = drawn.used[name] - allowed.mu
         sigma = total([(1, case.amount) for case in users[name] if isinstance(case.amount, Quantity)]).s
         if over > 0 and significance.z_score(over, sigma) >= significance.Z_ONE_SIDED:
-            found.append(_over(item, allowed, over, sigma, users[name], parameters))
+            found.append(_over(item, allowed, over, sigma, users[name], books, parameters))
     return found
 
 
@@ -264,6 +274,7 @@ def _over(
     over: float,
     sigma: float,
     cases: Sequence[_Case],
+    books: Books,
     parameters: Parameters,
 ) -> Finding:
     scope, first = item.scope or cases[0].row.scope, cases[0]
@@ -294,7 +305,16 @@ def _over(
         )
     ]
     return _made(
-        key, f"over licence by {explain.number(over)}", headline, over, cases, story, parameters, rows, scope
+        key,
+        f"over licence by {explain.number(over)}",
+        headline,
+        over,
+        cases,
+        story,
+        parameters,
+        rows,
+        books,
+        scope,
     )
 
 
@@ -302,10 +322,12 @@ def _undetermined(cases: Sequence[_Case], books: Books, parameters: Parameters) 
     groups: dict[tuple[str, str], list[_Case]] = defaultdict(list)
     for case in cases:
         groups[case.area, scopes.key(case.row.scope)].append(case)
-    return [_open_question(key, groups[key], parameters) for key in sorted(groups)]
+    return [_open_question(key, groups[key], books, parameters) for key in sorted(groups)]
 
 
-def _open_question(key: tuple[str, str], cases: Sequence[_Case], parameters: Parameters) -> Finding:
+def _open_question(
+    key: tuple[str, str], cases: Sequence[_Case], books: Books, parameters: Parameters
+) -> Finding:
     first, scope = cases[0], cases[0].row.scope
     facts = Counter(fact for case in cases for fact in case.verdict.missing)
     wanted = tuple(f"Not recorded: {fact} ({n} movement(s))." for fact, n in sorted(facts.items()))
@@ -319,7 +341,15 @@ def _open_question(key: tuple[str, str], cases: Sequence[_Case], parameters: Par
     )  # fmt: skip
     headline = f"{first.name}: whether {explain.chips(gap)} of {scope.name} needed a licence is undetermined"
     return _made(
-        (*key, "whole record", "undetermined"), UNDETERMINED, headline, gap, cases, story, parameters, []
+        (*key, "whole record", "undetermined"),
+        UNDETERMINED,
+        headline,
+        gap,
+        cases,
+        story,
+        parameters,
+        [],
+        books,
     )
 
 
@@ -332,6 +362,7 @@ def _made(
     story: explain.Story,
     parameters: Parameters,
     more: Sequence[Evidence],
+    books: Books,
     scope: Scope | None = None,
 ) -> Finding:
     counts = scope or cases[0].row.scope
@@ -349,20 +380,40 @@ def _made(
     ]  # fmt: skip
     rules: dict[RecordRef, str] = {}
     for case in cases:
-        for ref in case.verdict.rules:
-            rules.setdefault(ref, explain.listed(case.verdict.citations or case.verdict.rule_ids))
+        rules.update(case.verdict.rules)
+    facts = _facts(cases, books)
     return finding(
         check=CODE, area=key[0], scope=key[1], period=key[2], counterpart=key[3], verdict=verdict, headline=headline,
         reported=gap, gap=gap, is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq,
         severity=significance.severity(sq, weak) if is_finding else "info", strength="certain" if is_finding else "",
         weakest_grade=weak, formula=FORMULA, sections=explain.sections(story),
-        evidence=(*movements, *more, *(Evidence(ref, "rule", text) for ref, text in rules.items())),
+        evidence=(*movements, *more, *(Evidence(ref, "rule", text) for ref, text in rules.items()), *facts),
         numbers={
             "movements": len(cases),
             "rules": sorted({rule for case in cases for rule in case.verdict.rule_ids}),
             "unknown_facts": sorted({fact for case in cases for fact in case.verdict.missing}),
         },
     )  # fmt: skip
+
+
+def _facts(cases: Sequence[_Case], books: Books) -> tuple[Evidence, ...]:
+    """The specifications that the classes rest on, and the parties with their headquarters, each once."""
+    found: dict[RecordRef, Evidence] = {}
+    for case in cases:
+        for member in sorted(case.row.scope.members):
+            chip = books.chips.get(member)
+            if chip and chip.spec:
+                label = (
+                    f"{chip.name}: TPP {explain.number(chip.tpp)}"
+                    if chip.tpp
+                    else f"{chip.name}: TPP not known"
+                )
+                found[chip.spec] = Evidence(chip.spec, "specification", label)
+        for party in (case.row.consignee_id, case.row.end_user_id):
+            if row := books.organizations.get(party or 0):
+                seat = COUNTRIES.get(row.country, "not known")
+                found[row.ref] = Evidence(row.ref, "party", f"{row.name}: headquarters {seat}")
+    return tuple(found.values())
 
 
 def _label(case: _Case) -> str:

@@ -1,0 +1,103 @@
+"""The real seeds, loaded and reconciled; three discrepancies recomputed here from the rows (docs/worked-examples.md)."""
+
+from __future__ import annotations
+
+import csv
+from math import erfc, pi, sqrt
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tracker.imports.services import load_seeds
+from tracker.models import Finding
+from tracker.reconciliation import services
+
+pytestmark = pytest.mark.django_db
+
+SEEDS = Path(settings.BASE_DIR) / "seeds"
+GRADE = {"A": 0.01, "B": 0.03, "C": 0.10, "D": 0.25, "E": 0.50}
+Z90 = 1.644854
+
+
+def row(file: str, key: str) -> dict[str, str]:
+    with open(SEEDS / file, encoding="utf-8", newline="") as handle:
+        return next(line for line in csv.DictReader(handle) if key in line.values())
+
+
+def one(findings: list[Finding], check: str, **values: str) -> Finding:
+    found = [
+        f for f in findings if f.check_code == check and all(getattr(f, k) == v for k, v in values.items())
+    ]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def findings(django_db_setup, django_db_blocker):
+    """All findings of one run over the seeds, as plain rows; everything written for them is undone."""
+    from django.db import transaction
+
+    with django_db_blocker.unblock(), transaction.atomic():
+        load_seeds(SEEDS, "test")
+        run = services.start_run("test")
+        services.finish_here(run.id)
+        yield list(Finding.objects.filter(run=run))
+        transaction.set_rollback(True)
+
+
+def test_the_inventory_of_megaspeed_against_its_imports(findings):
+    claim, line = row("claims.csv", "mega-86k"), row("shipments.csv", "mega-136k")
+    said, came = float(claim["best"]), float(line["quantity"])
+    s_claim = sqrt((GRADE[claim["grade"]] * said) ** 2 + 500**2 / 3)
+    sigma = sqrt(s_claim**2 + (GRADE[line["grade"]] * came) ** 2)
+    z = (said - came) / sigma
+    found = one(findings, "GAP", counterpart="mega-86k")
+    assert found.is_discrepancy
+    assert found.verdict == "claim below ledger"
+    assert (found.reported, found.expected, found.gap) == (said, came, said - came)
+    assert found.sigma == pytest.approx(sigma, rel=1e-6)
+    assert found.statistic == pytest.approx(z, rel=1e-6)
+    assert found.p == pytest.approx(0.5 * erfc(-z / sqrt(2)), rel=1e-5)
+    lowest = float(row("chip_specifications.csv", "t4")["fp16_tflops"]) * 16 / 15832
+    assert found.gap_h100e == pytest.approx((said - came) * lowest, rel=1e-6)
+    assert (found.severity, found.strength, found.weakest_grade) == ("high", "strong", "C")
+
+
+def test_the_a100_in_china(findings):
+    claim, line = row("claims.csv", "ep-china-a100"), row("shipments.csv", "janford-400-a100")
+    low, best, high = (float(claim[name]) for name in ("low", "best", "high"))
+    a, b = (best - low) / Z90, (high - best) / Z90
+    mu = best + sqrt(2 / pi) * (b - a)
+    variance = (1 - 2 / pi) * (b - a) ** 2 + a * b
+    book = float(line["quantity"])
+    sigma = sqrt(variance + (0.10 * book) ** 2 + 5**2 / 3)
+    found = one(findings, "GAP", counterpart="ep-china-a100")
+    assert (found.verdict, found.severity) == ("not accounted for", "critical")
+    assert found.gap == pytest.approx(mu - book, rel=1e-6)
+    assert found.statistic == pytest.approx((mu - book) / sigma, rel=1e-5)
+    assert found.gap_h100e == pytest.approx((mu - book) * 4992 / 15832, rel=1e-6)
+
+
+def test_seven_thousand_chips_against_the_rule_of_their_day(findings):
+    found = one(findings, "RULE", scope="family:h100-h200")
+    assert found.verdict == "no licence recorded"
+    assert (found.gap, found.gap_h100e, found.sq) == (7000, 7000, 7)
+    assert "88 FR 73458" in found.text
+    assert "15,832" in found.text
+    named = set(found.evidence.values_list("model_name", flat=True))
+    assert {"shipment", "exportrule", "chipspecification", "organization"} <= named
+
+
+def test_plans_are_context_and_never_a_discrepancy(findings):
+    plan = one(findings, "GAP", counterpart="xj-115000-plus")
+    assert (plan.verdict, plan.severity, plan.is_discrepancy) == ("beside the ledger", "info", False)
+    assert plan.reported == 115000
+
+
+def test_no_finding_uses_a_word_of_blame(findings):
+    for found in findings:
+        words = f"{found.headline} {found.verdict} {found.text}".lower()
+        titles = [evidence.label.lower() for evidence in found.evidence.all()]
+        for word in ("smuggl", "divert", "stolen", "illegal", "missing"):
+            assert word not in words or any(word in title for title in titles), (found.headline, word)
