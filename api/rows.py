@@ -84,6 +84,11 @@ class LedgerSerializer(serializers.ModelSerializer):
         return fields
 
 
+def model_of(serializer: LedgerSerializer | type[LedgerSerializer]) -> type[Model]:
+    """The table whose columns a serializer lists."""
+    return serializer.Meta.model
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a CSV: its header, its ORM path and the serializer field it comes from."""
@@ -154,7 +159,7 @@ def _part(made: Plan, item: serializers.Field, prefix: str, header: tuple[str, .
 
 
 def _child(serializer: serializers.Serializer, name: str, item: serializers.ListSerializer) -> Child:
-    model = cast("LedgerSerializer", serializer).Meta.model
+    model = model_of(cast("LedgerSerializer", serializer))
     relation: Any = model._meta.get_field(".".join(item.source_attrs))
     child = cast("serializers.Serializer", item.child)
     return Child(name, relation.related_model, relation.field.name, plan(type(child)))

@@ -140,7 +140,7 @@ class Resource(Reading, ReadOnlyModelViewSet):
         return {
             "about": " ".join((cls.__doc__ or "").split()),
             "key": cls.key,
-            "versioned": issubclass(cls.row_class.Meta.model, models.Versioned),
+            "versioned": issubclass(rows.model_of(cls.row_class), models.Versioned),
             "orderings": list(cls.orderings),
             "filters": sorted(cls.filterset_class.base_filters),
         }
@@ -494,7 +494,9 @@ RESOURCES: dict[str, type[Resource]] = {
 
 # Vendors are organizations: their records are found under that name.
 RESOURCE_OF = {
-    view.row_class.Meta.model._meta.model_name: name for name, view in RESOURCES.items() if name != "vendors"
+    rows.model_of(view.row_class)._meta.model_name: name
+    for name, view in RESOURCES.items()
+    if name != "vendors"
 }
 VERSIONED_MODELS = {
     str(model._meta.model_name): model

@@ -497,7 +497,9 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             closed = 0
             for row in queryset:
                 try:
-                    resolve(row, signed_in(request), form.cleaned_data["reason"], form.cleaned_data["resolution"])
+                    resolve(
+                        row, signed_in(request), form.cleaned_data["reason"], form.cleaned_data["resolution"]
+                    )
                     closed += 1
                 except TrackerError as error:
                     self.message_user(request, str(error), messages.ERROR)

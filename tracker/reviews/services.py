@@ -147,8 +147,9 @@ def history(record: Versioned, parts: Iterable[tuple[type[Versioned], str]] = ()
 
 
 def _column(model: type[Versioned], foreign_key: str) -> str:
-    column = model._meta.get_field(foreign_key).get_attname_column()[1]
-    return column
+    field = model._meta.get_field(foreign_key)
+    assert isinstance(field, models.ForeignKey)
+    return field.column
 
 
 def _events(model: type[models.Model], column: str, pk: int) -> list[Event]:

@@ -118,7 +118,11 @@ class Command(BaseCommand):
             f"  admin     {site}/admin/   user {ADMIN}, password {password}\n  logs      {_logs()}"
         )
         self.stdout.flush()
-        for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell may have started us with some ignored
+        for ending in (
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+        ):  # a shell may have started us with some ignored
             signal.signal(ending, _interrupt)
         try:
             while web.is_running():
