@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test.utils import override_settings
+
+from config import embedded
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -41,10 +45,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_logins() -> Iterator[None]:
-    """Passwords hash fast, and no login is locked out."""
-    with override_settings(
-        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"], AXES_ENABLED=False
-    ):
+    """Passwords hash fast, and no login is locked out. Of several test processes each has a cache of its own to empty."""
+    changed: dict[str, Any] = {
+        "PASSWORD_HASHERS": ["django.contrib.auth.hashers.MD5PasswordHasher"],
+        "AXES_ENABLED": False,
+    }
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and not os.environ.get("REDIS_URL"):
+        place = {"LOCATION": embedded.redis_url(2 + int(worker.removeprefix("gw")))}
+        changed["CACHES"] = {"default": settings.CACHES["default"] | place}
+    with override_settings(**changed):
         yield
 
 

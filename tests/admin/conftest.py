@@ -9,7 +9,7 @@ from tracker.reviews.services import ensure_roles
 
 def person(role: str) -> User:
     ensure_roles()
-    user = User.objects.create_user(f"{role.lower()}-zhang", password=None, is_staff=True)
+    user = User.objects.create_user(f"the-{role.lower()}", password=None, is_staff=True)
     user.groups.add(Group.objects.get(name=role))
     return user
 

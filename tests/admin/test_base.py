@@ -1,5 +1,5 @@
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from tests import factories
@@ -25,10 +25,10 @@ def test_a_change_through_the_form_makes_a_version_with_actor_and_reason(analyst
     assert response.status_code == 302, response.context["errors"]
     claim.refresh_from_db()
     assert (claim.note, claim.version) == ("as corrected", 2)
-    assert (claim.recorded_by, claim.recorded_reason) == ("analyst-zhang", "The page says otherwise.")
+    assert (claim.recorded_by, claim.recorded_reason) == ("the-analyst", "The page says otherwise.")
     kept = RecordVersion.objects.get(table_name="tracker_claim", object_id=claim.pk)
     assert kept.row["note"] == "as first typed"
-    assert (kept.superseded_by, kept.superseded_reason) == ("analyst-zhang", "The page says otherwise.")
+    assert (kept.superseded_by, kept.superseded_reason) == ("the-analyst", "The page says otherwise.")
 
 
 @pytest.mark.parametrize("reason", ["", "   "])
@@ -54,7 +54,7 @@ def test_a_new_record_needs_no_reason_and_carries_its_author(analyst):
     assert not row.exists()
     from tracker.models import Source
 
-    assert Source.objects.get(slug="paper-1").recorded_by == "analyst-zhang"
+    assert Source.objects.get(slug="paper-1").recorded_by == "the-analyst"
 
 
 def test_a_row_typed_in_on_the_page_of_a_record_carries_the_reason_too(analyst):
@@ -70,7 +70,7 @@ def test_a_row_typed_in_on_the_page_of_a_record_carries_the_reason_too(analyst):
 
     assert response.status_code == 302, response.context["errors"]
     row = Alias.objects.get(name="合成公司")
-    assert (row.recorded_by, row.recorded_reason) == ("analyst-zhang", "Its own page gives the name.")
+    assert (row.recorded_by, row.recorded_reason) == ("the-analyst", "Its own page gives the name.")
 
 
 def test_a_change_made_on_an_old_view_of_the_record_is_refused(analyst):
@@ -128,7 +128,7 @@ def test_the_history_shows_who_changed_what_why_and_from_which_value(analyst, re
 
     text = reader.get(page(claim, "history")).content.decode()
 
-    assert "analyst-zhang" in text
+    assert "the-analyst" in text
     assert "Misread the table." in text
     assert "<del>1000.0</del>" in text
     assert "<ins>1200.0</ins>" in text
@@ -186,13 +186,9 @@ def test_what_people_typed_is_shown_as_text_and_never_as_markup(analyst, reader)
         assert "<i>why</i>" not in text
 
 
-def test_an_address_that_is_no_web_address_is_not_made_a_link(reader):
-    source = factories.source("synthetic-trap", url="javascript:alert(1)")
-
-    text = reader.get(page(source)).content.decode()
-
-    assert 'href="javascript:' not in text
-    assert 'href="javascript:' not in reader.get(reverse("admin:tracker_source_changelist")).content.decode()
+def test_an_address_that_is_no_web_address_is_refused_by_the_database():
+    with pytest.raises(IntegrityError, match="source_url"), transaction.atomic():
+        factories.source("synthetic-trap", url="javascript:alert(1)")
 
 
 def test_deleting_asks_for_a_reason_and_keeps_the_last_version(reviewer):
@@ -204,7 +200,7 @@ def test_deleting_asks_for_a_reason_and_keeps_the_last_version(reviewer):
     reviewer.post(page(claim, "delete"), {"post": "yes", "change_reason": "Entered twice."})
     assert not Claim.objects.filter(pk=claim.pk).exists()
     kept = RecordVersion.objects.get(table_name="tracker_claim", object_id=claim.pk)
-    assert (kept.operation, kept.superseded_by) == ("delete", "reviewer-zhang")
+    assert (kept.operation, kept.superseded_by) == ("delete", "the-reviewer")
     assert (kept.superseded_reason, kept.row["note"]) == ("Entered twice.", "the last words")
 
 

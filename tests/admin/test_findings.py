@@ -28,7 +28,7 @@ def test_a_reviewer_resolves_with_a_reason_and_a_sentence(reviewer, found):
     decide(reviewer, found, "resolve_one", **CLOSING)
 
     found.refresh_from_db()
-    assert (found.state, found.reason, found.resolved_by) == ("resolved", "timing", "reviewer-zhang")
+    assert (found.state, found.reason, found.resolved_by) == ("resolved", "timing", "the-reviewer")
     text = reviewer.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
     assert (
         text.count("The chips were under way until March.") == 2
@@ -162,7 +162,7 @@ def test_an_operator_starts_a_run_and_its_progress_is_shown(operator):
     operator.post(reverse("admin:tracker_reconciliationrun_start_run"), {"_form_submitted": "on"})
 
     run = ReconciliationRun.objects.get()
-    assert run.requested_by == "operator-zhang"
+    assert run.requested_by == "the-operator"
     assert RunPartition.objects.filter(run=run).exists()
     text = operator.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk])).content.decode()
     assert f"0 of {run.partitions.filter(kind='site').count()}" in text

@@ -13,12 +13,10 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def run_from_argv(self, argv: list[str]) -> None:
-        """Hand the arguments over unread: they are pytest's."""
-        sys.exit(
-            subprocess.run(
-                [sys.executable, "-m", "pytest", *argv[2:]], cwd=settings.BASE_DIR, check=False
-            ).returncode
-        )
+        """Hand the arguments over unread: they are pytest's. The whole suite is shared between two processes."""
+        arguments = argv[2:] or ["-n", "2", "--dist", "loadfile"]
+        command = [sys.executable, "-m", "pytest", *arguments]
+        sys.exit(subprocess.run(command, cwd=settings.BASE_DIR, check=False).returncode)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.run_from_argv(["manage.py", "test", *args])
