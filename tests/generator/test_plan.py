@@ -278,10 +278,7 @@ def test_only_the_planted_sites_lack_power_for_what_is_claimed_there(taken):
         return {f"site:{sites[i]}" for i in site[at][chosen]}
 
     assert named(bare > 1) == {leak["area"] for leak in leaks(taken, "power impossible")}
-    short = {
-        leak["area"] for kind in ("power impossible", "power implausible") for leak in leaks(taken, kind)
-    }
-    assert named(bare * 1.82 * 1.1 > 1) == short
+    assert named(bare * 0.5 > 1) == named(bare > 1), "too little even if the claim is twice too high"
 
 
 def test_planted_claims_depart_from_the_lines_by_the_size_in_the_truth(taken):

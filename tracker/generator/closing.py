@@ -29,13 +29,13 @@ from tracker.generator.world import (
 
 KINDS = (
     "shipper-receiver difference", "claim above ledger", "claim below ledger", "conflict of claims", "negative balance",
-    "date before first shipping", "power impossible", "power implausible", "licence missing", "over licence",
+    "date before first shipping", "power impossible", "licence missing", "over licence",
 )  # fmt: skip
 SRD_LINES = 4
 LEAST_H100E = 500.0
 """A book too small to hide a material discrepancy in is not used for one."""
 TYPICAL_POWER = 1.82 * 1.1
-"""Watts of a running site per watt of thermal design power: server overhead times PUE, from docs/method.md."""
+"""Watts of a running site per watt of thermal design power, generously: what honest sites are built for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +255,7 @@ def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
     chip, units, day = _old_chip(world, number + 1), 1_600.0, 100 + 11 * number
     area = f"org:{world.organization_slug(consignee)}"
     closing.leak(
-        KINDS[8], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
+        KINDS[7], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
     )
     return _row(world, chip, consignee, day, units)
 
@@ -304,7 +304,7 @@ def licence_items(closing: Closing) -> Table:
         area = f"org:{world.organization_slug(world.first_operator + int(place))}"
         period = f"{FIRST_DAY.isoformat()}..{day_text(world, world.settings.days - 1)}"
         closing.leak(
-            KINDS[9], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))]
+            KINDS[8], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))]
         )
     columns = {
         "licence": Ref("Licence", licence_place(world, operator)),
@@ -383,8 +383,7 @@ def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> se
         _above(closing, chosen[number])
         _below(closing, chosen[count + number])
         _conflict(closing, chosen[2 * count + number])
-        _power(closing, chosen[3 * count + number], 0.7, 1.0, KINDS[6])
-        _power(closing, chosen[4 * count + number], 1.4, TYPICAL_POWER, KINDS[7])
+        _power(closing, chosen[3 * count + number], 0.4, KINDS[6])
     return set(chosen)
 
 
@@ -449,13 +448,13 @@ def _conflict(closing: Closing, slot: Slot) -> None:
     _against(closing, slot, KINDS[1], "GAP", size, [other], follows_from=name)
 
 
-def _power(closing: Closing, slot: Slot, share: float, need: float, kind: str) -> None:
-    """A site whose power is ``share`` of the bare draw of the chips claimed there; ``need`` times that draw is asked for."""
+def _power(closing: Closing, slot: Slot, share: float, kind: str) -> None:
+    """A site whose power is ``share`` of the bare draw of the chips claimed there: too little even at the claim's low end."""
     world = closing.world
     place = _said(closing, slot, float(slot.book))
     megawatts = max(0.01, round(slot.book * world.tdp_w[slot.scope] * share / 1e6, 2))
     closing.short_power[slot.place] = megawatts
-    fed = megawatts * 1e6 / (world.tdp_w[slot.scope] * need)
+    fed = megawatts * 1e6 / world.tdp_w[slot.scope]
     _against(closing, slot, kind, "POWER", round(slot.book - fed, 1), [place])
 
 

@@ -388,16 +388,16 @@ def _control_false_alarms(run: ReconciliationRun) -> dict[str, int]:
     """Benjamini-Hochberg over every evaluated test of each family of checks; returns the number of tests per family."""
     rows = {row.key: row for row in run.findings.order_by("key")}
     judged = judge([_as_found(row) for row in rows.values()], Parameters(**run.parameters))
+    changed = []
     for row, verdict in zip(rows.values(), judged, strict=True):
-        row.q = verdict.q
-        row.is_discrepancy = verdict.accepted
-        row.severity, row.severity_rank = verdict.severity, SEVERITY_RANK[verdict.severity]
-        row.strength = verdict.strength
-        _tell(row, verdict.sections)
+        if row.family and row.p is not None:  # arithmetic stands as it was written
+            row.q = verdict.q
+            row.is_discrepancy = verdict.accepted
+            row.severity, row.severity_rank = verdict.severity, SEVERITY_RANK[verdict.severity]
+            _tell(row, verdict.sections)
+            changed.append(row)
     Finding.objects.bulk_update(
-        rows.values(),
-        ["q", "is_discrepancy", "severity", "severity_rank", "strength", "sections", "text"],
-        batch_size=1000,
+        changed, ["q", "is_discrepancy", "severity", "severity_rank", "sections", "text"], batch_size=500
     )
     tests: dict[str, int] = {}
     for row in rows.values():

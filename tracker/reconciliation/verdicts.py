@@ -7,6 +7,7 @@ which the rules change; a family is judged for each member. Where the answers pa
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -58,11 +59,16 @@ class _Bench:
     seen: dict[tuple[object, ...], VerdictRow] = field(default_factory=dict)
     rulesets: dict[date, RuleSet] = field(default_factory=dict)
     classes: dict[tuple[str, date], Classification] = field(default_factory=dict)
+    parties: dict[tuple[int | None, str, int], Party] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.change_days = self.rules.change_days()
         affiliates = next((rule for rule in self.rules.rules if rule.id == AFFILIATES_RULE), None)
         intervals = affiliates.intervals if affiliates else ()
+        # Between two of these days no list, no stake and no rule changes, so a party is the same on every day between them.
+        dated = [row.period for row in self.listings] + [stake.period for stake in self.stakes]
+        bounds = {day for period in dated for day in (period.start, period.end) if day}
+        self.stretches = sorted(bounds | set(self.change_days))
         self.affiliates_active = [i.period for i in intervals if i.status == Status.ACTIVE]
         self.affiliates_unconfirmed = [i.period for i in intervals if i.status == Status.UNCONFIRMED]
 
@@ -131,6 +137,12 @@ class _Bench:
         return self.classes[key]
 
     def _party(self, organization_id: int | None, role: str, day: date) -> Party:
+        key = organization_id, role, bisect_right(self.stretches, day)
+        if key not in self.parties:
+            self.parties[key] = self._described(organization_id, role, day)
+        return self.parties[key]
+
+    def _described(self, organization_id: int | None, role: str, day: date) -> Party:
         organization = self.organizations.get(organization_id or 0)
         if organization is None:
             return Party(name=f"the {role}, who is not known", role=role)
