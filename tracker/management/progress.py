@@ -12,6 +12,8 @@ from tracker.core.errors import CannotReconcile
 from tracker.reconciliation.models import Finding, ReconciliationRun, RunPartition
 
 POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 15
+"""How long a run may stand in the queue before the terminal says that perhaps no worker is running."""
 
 
 def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) -> ReconciliationRun:
@@ -21,6 +23,7 @@ def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) ->
         CannotReconcile: it failed, was cancelled, or did not end within ``timeout`` seconds.
     """
     until = time.monotonic() + timeout
+    hint_at = time.monotonic() + PATIENCE_SECONDS
     live = out.isatty()
     shown = -1
     while True:
@@ -33,6 +36,12 @@ def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) ->
             shown = done
         if run.status not in (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING):
             break
+        if run.status == ReconciliationRun.Status.QUEUED and time.monotonic() > hint_at:
+            out.write(
+                "  No worker has taken this up yet. Start one (celery -A config.celery worker), or stop here and run"
+                f" it in this process: manage.py reconcile --resume {run.key} --here\n"
+            )
+            hint_at = until
         if time.monotonic() > until:
             raise CannotReconcile(
                 f"Run {run.key} has not ended after {timeout:.0f} s: {done} of {total} shares are done. Is a worker running? "

@@ -1,0 +1,20 @@
+"""Roles are there after a migration, without anybody asking for them."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_four_roles_exist_with_only_what_they_need():
+    roles = {
+        group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()
+    }
+    assert {"Reader", "Analyst", "Reviewer", "Operator"} <= roles.keys()
+    assert all(name.startswith("view_") for name in roles["Reader"])
+    assert "change_claim" in roles["Analyst"]
+    assert "resolve_discrepancy" not in roles["Analyst"]
+    assert "resolve_discrepancy" in roles["Reviewer"]
+    assert not any(name.startswith("delete_source") for name in roles["Reader"] | roles["Operator"])
