@@ -507,7 +507,7 @@ def _echoes(closing: Closing, random: np.random.Generator) -> None:
 
 def _claim_table(closing: Closing) -> Table:
     world, rows = closing.world, closing.claims.rows
-    slots: list[Slot] = [row["slot"] for row in rows]  # type: ignore[misc]
+    slots: list[Slot] = [row["slot"] for row in rows]  # type: ignore[misc]  # rows hold values of mixed kinds
     column = {name: [row[name] for row in rows] for name in rows[0] if name != "slot"}
     place, scope = np.array([s.place for s in slots]), np.array([s.scope for s in slots])
     kind, flow = np.array([s.kind for s in slots]), np.array(column["flow"])
