@@ -62,6 +62,10 @@ def test_the_inventory_of_megaspeed_against_its_imports(findings):
     lowest = float(row("chip_specifications.csv", "t4")["fp16_tflops"]) * 16 / 15832
     assert found.gap_h100e == pytest.approx((said - came) * lowest, rel=1e-6)
     assert (found.severity, found.strength, found.weakest_grade) == ("high", "strong", "C")
+    roles = list(found.evidence.values_list("role", flat=True))
+    assert roles == ["claim", "ledger", "specification"], (
+        "every record behind the figures is named, the chip's too"
+    )
 
 
 def test_the_a100_in_china(findings):

@@ -72,6 +72,7 @@ class Scope:
     ref: RecordRef | None = None
     vendor: str = ""  # slug of the vendor of the chip or family; empty: any vendor, or not known
     vendor_country: str = ""  # headquarters of that vendor
+    lowest_chip: int | None = None  # the chip whose performance h100e_low rests on
 
 
 @dataclass(frozen=True, slots=True)

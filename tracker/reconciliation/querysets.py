@@ -169,6 +169,7 @@ class Ledger:
                 name=chip.name,
                 members=frozenset({chip_id}),
                 h100e_low=equivalents,
+                lowest_chip=chip_id if equivalents else None,
                 h100e_high=equivalents,
                 ref=chip.ref,
                 vendor=chip.vendor,
@@ -185,15 +186,16 @@ class Ledger:
                 for i, spec in self.specs.items()
                 if spec.marketed_for_datacenters is not False and vendor in (None, spec.vendor)
             }
-            known = [h100_equivalents(t) for c in counted if c in self.chips and (t := self.chips[c].tpp)]
+            rated = sorted((t, c) for c in counted if c in self.chips and (t := self.chips[c].tpp))
             found["family", pk] = Scope(
                 kind="family",
                 id=pk,
                 slug=slug,
                 name=name,
                 members=frozenset(members[pk]),
-                h100e_low=min(known, default=None),
-                h100e_high=max(known, default=None),
+                h100e_low=h100_equivalents(rated[0][0]) if rated else None,
+                h100e_high=h100_equivalents(rated[-1][0]) if rated else None,
+                lowest_chip=rated[0][1] if rated else None,
                 ref=RecordRef("chipfamily", pk, version),
                 vendor=vendor or "",
                 vendor_country=country or "",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tracker.reconciliation.books import ChipRow, Scope
+from tracker.reconciliation import explain
+from tracker.reconciliation.books import ChipRow, Evidence, Scope
 
 
 def key(scope: Scope | None) -> str:
@@ -53,3 +54,22 @@ def member_rows(scope: Scope, chips: Mapping[int, ChipRow]) -> list[ChipRow] | N
     if not scope.members or any(member not in chips for member in scope.members):
         return None
     return [chips[member] for member in sorted(scope.members)]
+
+
+def specification(scope: Scope | None, chips: Mapping[int, ChipRow]) -> list[Evidence]:
+    """The specification that a number of H100-equivalents, and with it the severity, rests on: the lowest chip it may mean."""
+    if scope is None:
+        return []
+    possible = [chips[pk] for pk in scope.members or {scope.lowest_chip or 0} if pk in chips]
+    rated = [(row.tpp, row.ref.id, row) for row in possible if row.tpp and row.spec]
+    if not rated:
+        return []
+    lowest = min(rated, key=lambda entry: entry[:2])[2]
+    assert lowest.spec is not None
+    return [
+        Evidence(
+            lowest.spec,
+            "specification",
+            f"{lowest.name}: TPP {explain.number(lowest.tpp)}, H100e = TPP / 15,832",
+        )
+    ]

@@ -256,7 +256,7 @@ def _tested(
         severity=significance.severity(sq, weak, cap=cap) if is_finding else "info",
         strength=significance.strength(z), weakest_grade=weak, formula=FORMULA,
         sections=explain.sections(_story(one, tested, figures, differing, h100e, sq, mdg_sq, significant, parameters, narrower)),
-        evidence=_evidence(one, tested, figures), numbers=_numbers(tested, parameters, differing),
+        evidence=(*_evidence(one, tested, figures), *_performance(one, books)), numbers=_numbers(tested, parameters, differing),
     )  # fmt: skip
 
 
@@ -365,6 +365,13 @@ def _evidence(one: _Set, tested: Conflict, figures: Mapping[str, Quantity]) -> t
         else:
             rows.append(Evidence(claim.ref, "echo", f"{label}; repeats another"))
     return tuple(rows)
+
+
+def _performance(one: _Set, books: Books) -> list[Evidence]:
+    """The specification behind the magnitude: of the lowest chip that any of the claims may mean."""
+    known = [claim.scope for claim in one.claims if claim.scope and claim.scope.h100e_low is not None]
+    lowest = min(known, key=lambda scope: (scope.h100e_low or 0.0, scopes.key(scope)), default=None)
+    return scopes.specification(lowest, books.chips)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ def _tested(
     evidence += [
         Evidence(row.ref, "echo", f"{row.slug} repeats it; {explain.cited(row.source)}") for row in echoes
     ]
-    evidence += licence_rows + _specifications(claim, shelf.books)
+    evidence += licence_rows + scopes.specification(scope, shelf.books.chips)
     words = Words(
         place=area.name, scope=scope.name, when=explain.when(claim.period), status=claim.status,
         claim=f"{claim_label(claim, amount)}" + (f" ({claim.allegation})" if claim.allegation else ""),
@@ -300,25 +300,6 @@ def _evidence(
         label = shelf.label(line)
         evidence.append(Evidence(line.movement.ref, "ledger", label, -line.sign * line.quantity.mu, part))
     return evidence, [amount.grade, *(line.quantity.grade for line in lines)]
-
-
-def _specifications(claim: ClaimRow, books: Books) -> list[Evidence]:
-    """The specification that the H100-equivalents rest on: of the member with the lowest performance."""
-    members = [
-        books.chips[pk] for pk in sorted(claim.scope.members if claim.scope else ()) if pk in books.chips
-    ]
-    lowest = min(
-        (row for row in members if row.tpp and row.spec), key=lambda row: (row.tpp, row.ref.id), default=None
-    )
-    if lowest is None or lowest.spec is None:
-        return []
-    return [
-        Evidence(
-            lowest.spec,
-            "specification",
-            f"{lowest.name}: TPP {explain.number(lowest.tpp)}, H100e = TPP / 15,832",
-        )
-    ]
 
 
 def _assumptions(amount: Quantity, lines: Sequence[Line]) -> tuple[str, ...]:

@@ -409,6 +409,8 @@ def _facts(cases: Sequence[_Case], books: Books) -> tuple[Evidence, ...]:
                     else f"{chip.name}: TPP not known"
                 )
                 found[chip.spec] = Evidence(chip.spec, "specification", label)
+        if not case.row.scope.members:
+            found |= {row.ref: row for row in scopes.specification(case.row.scope, books.chips)}
         for party in (case.row.consignee_id, case.row.end_user_id):
             if row := books.organizations.get(party or 0):
                 seat = COUNTRIES.get(row.country, "not known")
