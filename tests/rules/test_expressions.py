@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.core.errors import TrackerError
-from tracker.rules.expressions import BadExpression, Expression, Interval
+from tracker.core.interval import Interval
+from tracker.rules.expressions import BadExpression, Expression
 
 NAMES = {"tpp", "density", "dc", "vendor"}
 

@@ -91,7 +91,7 @@ def test_two_versions_of_a_rule_may_not_overlap():
         ("letter", "US-NAC", "no rule with a letter test has this id"),
         ("destinations", ["D:9"], "neither a country code nor a country group"),
         ("destinations", [False], "quote the code 'NO' (Norway)"),
-        ("items", ["A"], "'A' is not known; choose from a-datacenter"),
+        ("items", ["A"], "field 'items' is 'A'; choose from 2022, 2022-datacenter"),
         ("party", "HQ", "choose one of any, hq"),
         ("answer", "maybe", "choose one of required"),
         ("order", "one", "write a whole number"),

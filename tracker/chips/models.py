@@ -18,6 +18,7 @@ class Chip(Versioned):
         CARD = "card", "card"
         BOARD = "board", "board"
         SYSTEM = "system", "system"
+        STACK = "stack", "stack of high-bandwidth memory"
 
     slug = models.SlugField(
         max_length=80, unique=True, help_text="Short name used in files and links, e.g. h100-sxm5-80gb."
@@ -104,7 +105,8 @@ class ChipSpecification(Versioned):
         decimal_places=2,
         null=True,
         blank=True,
-        help_text="Applicable die area: sum of logic dies on non-planar nodes in the package, memory excluded, in mm².",
+        help_text="Applicable die area: sum of logic dies on non-planar nodes in the package, memory excluded, in mm². "
+        "Of a memory stack: the area of its package, or of the stack if it has none.",
     )
     transistors_bn = models.DecimalField(
         max_digits=9, decimal_places=2, null=True, blank=True, help_text="Billions, whole package."

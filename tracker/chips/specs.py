@@ -14,7 +14,10 @@ typed in; a TPP that a vendor or a database prints is kept beside the computed o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from tracker.core.interval import Interval, Number, interval, plain
 
 H100_TPP = 15_832.0
 """TPP of the NVIDIA H100 SXM5: 1,979 dense FP8 teraflops x 8 bits."""
@@ -44,39 +47,43 @@ gives none of them (only FP32, say) tells a lower limit of TPP and no more."""
 
 @dataclass(frozen=True, slots=True)
 class ChipSpec:
-    """One chip as one datasheet describes it; None wherever the sheet is silent.
+    """One chip as one datasheet describes it; None wherever the sheet is silent, a range where it gives one.
 
     ``die_area_mm2`` is the applicable die area: all logic dies on a non-planar process in the package,
     caches included, memory stacks excluded. ``memory_bandwidth_gbs``: between the IC and all its DRAM.
     ``io_bandwidth_gbs``: aggregate, both directions, memory excluded. ``form``: ``ic``, ``card``,
-    ``board``, ``system`` or empty when not known; ``ics_per_item`` packaged ICs in one such item.
-    ``vendor`` is the vendor's slug, ``vendor_hq`` the ISO 3166 code of the country of its headquarters.
+    ``board``, ``system``, the number of another carrier (``5A992``) or empty when not known; ``ics_per_item``
+    packaged ICs in one such item. ``vendor`` is the vendor's slug, ``vendor_hq`` the ISO 3166 code of the
+    country of its headquarters. ``printed_first``: take the printed TPP where rates are on the sheet as well.
     The last three fields matter only to stacks of high-bandwidth memory sold as such.
     """
 
     slug: str = ""
-    int4_tops: float | None = None
-    int8_tops: float | None = None
-    fp4_tflops: float | None = None
-    fp8_tflops: float | None = None
-    fp16_tflops: float | None = None
-    bf16_tflops: float | None = None
-    tf32_tflops: float | None = None
-    fp32_tflops: float | None = None
-    fp64_tflops: float | None = None
-    tpp_published: float | None = None
-    die_area_mm2: float | None = None
+    int4_tops: Number | None = None
+    int8_tops: Number | None = None
+    fp4_tflops: Number | None = None
+    fp8_tflops: Number | None = None
+    fp16_tflops: Number | None = None
+    bf16_tflops: Number | None = None
+    tf32_tflops: Number | None = None
+    fp32_tflops: Number | None = None
+    fp64_tflops: Number | None = None
+    tpp_published: Number | None = None
+    die_area_mm2: Number | None = None
     dies: int | None = None
-    memory_bandwidth_gbs: float | None = None
-    io_bandwidth_gbs: float | None = None
+    memory_bandwidth_gbs: Number | None = None
+    io_bandwidth_gbs: Number | None = None
     tdp_w: float | None = None
+    process_node_nm: float | None = None
+    transistors_bn: float | None = None
     marketed_for_datacenters: bool | None = None
     form: str = ""
     ics_per_item: int = 1
     vendor: str = ""
     vendor_hq: str = ""
+    printed_first: bool = False
     is_hbm_stack: bool = False
-    package_area_mm2: float | None = None
+    package_area_mm2: Number | None = None
     copackaged_with_dominant_logic: bool | None = None
 
 
@@ -84,39 +91,60 @@ class ChipSpec:
 class TppFigure:
     """Total processing performance of one IC, with where it comes from.
 
-    ``low`` and ``high`` are equal when the figure is known; ``high`` is None when only a lower limit is
-    (no rate of 16 bits or less on the sheet). ``basis``: ``rates`` (computed) or ``published`` (the sheet
-    gives no rate, only the product). ``published`` keeps the printed figure in every case.
+    ``low`` and ``high`` are equal when the figure is known and bracket it where the sheet gives a range;
+    ``high`` is None when only a lower limit is known (no rate of 16 bits or less on the sheet). ``basis``:
+    ``rates`` (computed) or ``published`` (as printed). ``published`` and ``computed`` keep both figures where
+    the sheet gives both, whichever is taken.
     """
 
     low: float
     high: float | None
     basis: str
     number_format: str = ""
-    rate_tops: float | None = None
+    rate_tops: Number | None = None
     bits: int | None = None
-    published: float | None = None
+    published: Number | None = None
+    computed: Number | None = None
 
     @property
     def is_known(self) -> bool:
-        return self.high is not None
+        """One number is known, not only a limit or a range."""
+        return self.high == self.low
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.low, math.inf if self.high is None else self.high)
 
     @property
     def published_differs_by(self) -> float | None:
-        """(published - computed) / computed, where both are known and not the same to one part in a
-        thousand."""
-        if self.published is None or self.basis != "rates" or not self.is_known:
+        """(published - computed) / computed, where both are plain numbers and differ by more than one part in
+        a thousand."""
+        published, computed = self.published, self.computed
+        if (
+            isinstance(published, Interval)
+            or isinstance(computed, Interval)
+            or not computed
+            or published is None
+        ):
             return None
-        difference = (self.published - self.low) / self.low
+        difference = (published - computed) / computed
         return difference if abs(difference) > 0.001 else None
 
     @property
     def derivation(self) -> str:
         """How the figure came about, in one line."""
+        shown = f"TPP {self._shown()}"
         if self.basis == "published":
-            return f"TPP {self.low:,.1f} as published; no rate on the sheet to compute it from"
-        limit = "" if self.is_known else " at least (no rate of 16 bits or less on the sheet)"
-        return f"TPP {self.low:,.1f}{limit} = {self.rate_tops:,.1f} dense {self.number_format} TOPS x {self.bits} bits"
+            beside = "; no rate on the sheet to compute it from" if self.computed is None else ""
+            return f"{shown} as published{beside}"
+        limit = "" if self.high is not None else " at least (no rate of 16 bits or less on the sheet)"
+        rate = f"{self.rate_tops:,.1f}" if isinstance(self.rate_tops, float | int) else str(self.rate_tops)
+        return f"{shown}{limit} = {rate} dense {self.number_format} TOPS x {self.bits} bits"
+
+    def _shown(self) -> str:
+        if self.high is None or self.high == self.low:
+            return f"{self.low:,.1f}"
+        return f"{self.low:,.1f} to {self.high:,.1f}"
 
 
 def tpp(spec: ChipSpec) -> TppFigure | None:
@@ -125,29 +153,39 @@ def tpp(spec: ChipSpec) -> TppFigure | None:
 
     Source: 15 CFR 774 Supp. 1, ECCN 3A090, technical notes: TPP = 2 x MacTOPS x bit length, a
     multiply-accumulate being two operations, so TPP = TOPS x bit length; the highest over all bit lengths
-    counts. Rates win over a printed TPP; a printed one is used where no rate of 16 bits or less is on the
-    sheet.
+    counts. Rates win over a printed TPP unless ``printed_first``; a printed one is used as well where no
+    rate of 16 bits or less is on the sheet. Of ranges, the highest ends at both sides count.
     """
     rates = [
-        (rate * bits, field, rate, bits)
+        (interval(rate).times(bits), field, rate, bits)
         for field, bits in BITS_OF_MULTIPLY_INPUTS.items()
         if (rate := getattr(spec, field)) is not None
     ]
     complete = any(field in MATRIX_FORMATS for _, field, _, _ in rates)
-    if not complete and spec.tpp_published is not None:
-        return TppFigure(spec.tpp_published, spec.tpp_published, "published", published=spec.tpp_published)
-    if not rates:
+    computed = None
+    if rates:
+        top = max(product.high for product, _, _, _ in rates) if complete else math.inf
+        computed = plain(Interval(max(product.low for product, _, _, _ in rates), top))
+    published = spec.tpp_published
+    if published is not None and (spec.printed_first or not complete):
+        printed = interval(published)
+        # a lower limit from single precision alone stands beside no printed figure as its equal
+        beside = computed if complete else None
+        return TppFigure(printed.low, printed.high, "published", published=published, computed=beside)
+    if computed is None:
         return None
     # max() keeps the first of equals, so a tie is always told by the format that stands first in the table
-    product, field, rate, bits = max(rates, key=lambda row: row[0])
+    _, field, rate, bits = max(rates, key=lambda row: (row[0].high, row[0].low))
+    span = interval(computed)
     return TppFigure(
-        low=product,
-        high=product if complete else None,
+        low=span.low,
+        high=span.high if complete else None,
         basis="rates",
         number_format=field.split("_")[0],
         rate_tops=rate,
         bits=bits,
-        published=spec.tpp_published,
+        published=published,
+        computed=computed if complete else None,
     )
 
 

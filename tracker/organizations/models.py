@@ -203,6 +203,18 @@ class ListEntry(Versioned):
     """An organization's place on a government list over some time, e.g. the Entity List of 15 CFR 744, Supplement No. 4."""
 
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="list_entries")
+
+    class Effect(models.TextChoices):
+        RESTRICTED = "restricted", "restricted: a licence is asked for"
+        APPROVED = "approved", "approved: an authorisation names it"
+
+    effect = models.CharField(
+        max_length=10,
+        choices=Effect,
+        default=Effect.RESTRICTED,
+        db_default=Effect.RESTRICTED,
+        help_text="What the list does to those on it; Supp. No. 8 to part 740 approves.",
+    )
     list_name = models.CharField(
         max_length=80, default="Entity List", help_text="E.g. Entity List, MEU List."
     )
@@ -226,6 +238,11 @@ class ListEntry(Versioned):
         ordering = ["organization", "list_name"]
         verbose_name_plural = "list entries"
         constraints = [
+            models.CheckConstraint(
+                name="listentry_effect",
+                condition=Q(effect__in=["restricted", "approved"]),
+                violation_error_message="A list restricts or approves.",
+            ),
             models.UniqueConstraint(
                 fields=["organization", "list_name", "listed_on"],
                 name="listentry_once",

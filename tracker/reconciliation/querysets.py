@@ -20,6 +20,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
+from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
 from tracker.chips.specs import ChipSpec, h100_equivalents, tpp
 from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.period import Period
@@ -50,18 +51,6 @@ from tracker.shipments.models import Shipment
 from tracker.sources.models import Source
 
 KINDS = ("claim_subject", "consignee", "scope", "site")
-
-_RATES = (
-    "int4_tops",
-    "int8_tops",
-    "fp4_tflops",
-    "fp8_tflops",
-    "fp16_tflops",
-    "bf16_tflops",
-    "tf32_tflops",
-    "fp32_tflops",
-)
-_SPEC_FIELDS = (*_RATES, "tpp_published", "die_area_mm2", "memory_bandwidth_gbs", "io_bandwidth_gbs", "tdp_w")
 
 _FLOW_KINDS = frozenset(
     {"production", "sale", "purchase", "shipment", "order", "diverted", "seized", "charge"}
@@ -95,15 +84,14 @@ class Ledger:
     # --- reference data ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def chip_specs(self) -> dict[int, tuple[RecordRef, int, ChipSpec]]:
-        """chip id -> (specification version, source id, values) of the specification of lowest rank."""
-        fields = ("chip_id", "id", "version", "source_id", *_SPEC_FIELDS, "dies")
+    def chip_specs(self) -> dict[int, tuple[RecordRef, int, dict[str, Any]]]:
+        """chip id -> (specification version, source id, columns) of the specification of lowest rank."""
+        fields = ("chip_id", "id", "version", "source_id", *SPEC_FIELDS)
         rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id").values(*fields)
-        best: dict[int, tuple[RecordRef, int, ChipSpec]] = {}
+        best: dict[int, tuple[RecordRef, int, dict[str, Any]]] = {}
         for row in rows:
-            values: dict[str, Any] = {name: _number(row[name]) for name in _SPEC_FIELDS}
             ref = RecordRef("chipspecification", row["id"], row["version"])
-            best.setdefault(row["chip_id"], (ref, row["source_id"], ChipSpec(dies=row["dies"], **values)))
+            best.setdefault(row["chip_id"], (ref, row["source_id"], row))
         return best
 
     @cached_property
@@ -117,30 +105,11 @@ class Ledger:
 
     @cached_property
     def _chips(self) -> dict[int, tuple[ChipRow, ChipSpec]]:
-        fields = (
-            "id",
-            "version",
-            "slug",
-            "name",
-            "first_shipped_on",
-            "marketed_for_datacenters",
-            "form",
-            "ics_per_item",
-            "vendor__slug",
-            "vendor__country",
-        )
+        fields = ("id", "version", "name", "first_shipped_on", *CHIP_FIELDS)
         found = {}
         for row in self.known(Chip).order_by("id").values(*fields):
-            ref, source_id, values = self.chip_specs.get(row["id"], (None, None, ChipSpec()))
-            spec = replace(
-                values,
-                slug=row["slug"],
-                marketed_for_datacenters=row["marketed_for_datacenters"],
-                form=row["form"],
-                ics_per_item=row["ics_per_item"],
-                vendor=row["vendor__slug"],
-                vendor_hq=row["vendor__country"],
-            )
+            ref, source_id, values = self.chip_specs.get(row["id"], (None, None, {}))
+            spec = spec_of(row, values)
             figure = tpp(spec)
             chip = ChipRow(
                 ref=RecordRef("chip", row["id"], row["version"]),

@@ -164,7 +164,13 @@ class _Bench:
             role=role,
             hq=organization.country,
             parent_hqs=self._parent_hqs(organization, day, bool(known.get(organization.ref.id))),
-            listing=listed.get(organization.ref.id),
+            listings=tuple(
+                row.listing
+                for row in self.listings
+                if row.organization_id == organization.ref.id
+                and row.period.start is not None
+                and row.period.holds(day)
+            ),
             listing_question=f"day on which {organization.name} was put on the {undated[0]}"
             if undated
             else "",

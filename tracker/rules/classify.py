@@ -7,14 +7,17 @@ vendors are told apart from the class: they catch chips that no list entry names
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 
-from tracker.chips.specs import ChipSpec, TppFigure, performance_density, tpp
-from tracker.rules.expressions import Comparison, Evaluation, Expression, Interval, Value
+from tracker.chips.specs import ChipSpec, TppFigure, tpp
+from tracker.core.interval import Interval, Number, interval, plain
+from tracker.rules.expressions import Comparison, Evaluation, Value
 from tracker.rules.parameters import PARAMETERS, ClassTest, Rule, RuleSet, Status
 
 NONE = "none"
+LETTER = "letter"
 UNDETERMINED = "undetermined"
 _COUNTS = (Status.ACTIVE, Status.UNCONFIRMED)
 
@@ -39,14 +42,35 @@ class DerivationLine:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterHit:
-    """A letter to the chip's vendor that names it (truth True) or may name it (None: ``missing`` says
-    why)."""
+class Hit:
+    """A test beside the classes that a rule makes of the chip, as it came out (None: ``missing`` says why).
 
+    ``kind``: ``letter`` (names chips of its addressees), ``presumption`` (what a maker must presume of the
+    chip until it is overcome) or ``band`` (a stretch of parameters with its own review policy or duty, called
+    ``name``).
+    """
+
+    kind: str
     rule_id: str
+    name: str
     truth: bool | None
     missing: tuple[str, ...]
     derivation: tuple[DerivationLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Another figure for the same chip, and whether it leads elsewhere.
+
+    ``who``: whose figure it is. ``level`` follows from it; ``flips`` is whether that is another level than the
+    one given. ``words`` tells both derivations in one sentence.
+    """
+
+    who: str
+    tpp: TppFigure | None
+    level: str
+    flips: bool
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +78,9 @@ class Classification:
     """What the chip is under the rules of one day.
 
     ``possible``: the levels it can have given what is known (one, unless ``level`` is undetermined).
-    ``eccn`` and ``paragraph`` are empty when no level is certain. ``datacenter`` repeats the marketing
-    flag, which the licence matrix asks for as well. ``if_published``: the level under the printed TPP,
-    where that differs from the computed one and leads elsewhere; else empty.
+    ``eccn`` and ``paragraph`` are empty when no level is certain; ``eccn_else`` are the numbers of the same
+    level for other carriers (encryption, telecommunication). ``datacenter`` repeats the marketing flag, which
+    the licence matrix asks for as well. ``differences``: what other figures for the chip would lead to.
     """
 
     level: str
@@ -65,14 +89,24 @@ class Classification:
     possible: tuple[str, ...]
     missing: tuple[str, ...]
     derivation: tuple[DerivationLine, ...]
-    letters: tuple[LetterHit, ...]
+    hits: tuple[Hit, ...]
     rule_ids: tuple[str, ...]
     datacenter: bool | None
     vendor: str
     vendor_hq: str
     values: dict[str, Value]
     tpp: TppFigure | None
-    if_published: str = ""
+    eccn_else: tuple[str, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    @property
+    def letters(self) -> tuple[Hit, ...]:
+        """Letters that name the chip, or may."""
+        return self.of_kind("letter")
+
+    def of_kind(self, kind: str) -> tuple[Hit, ...]:
+        """Tests of one kind that hold or may hold."""
+        return tuple(hit for hit in self.hits if hit.kind == kind and hit.truth is not False)
 
     @property
     def letter(self) -> str:
@@ -80,43 +114,53 @@ class Classification:
         return next((hit.rule_id for hit in self.letters if hit.truth), "")
 
     @property
-    def items(self) -> tuple[str, ...]:
-        """The codes the licence matrix uses, all that are possible: ``a-datacenter``, ``a-other``, ``b``,
-        ``c``, ..."""
-        codes: list[str] = []
-        for level in self.possible:
-            if level != "a":
-                codes.append({"2022": "3A090-2022"}.get(level, level))
-                continue
-            if self.datacenter is not False:
-                codes.append("a-datacenter")
-            if self.datacenter is not True:
-                codes.append("a-other")
-        return tuple(codes)
+    def if_published(self) -> str:
+        """The level under the printed TPP where that leads elsewhere, or empty."""
+        return next((d.level for d in self.differences if d.who == PRINTED and d.flips), "")
+
+    @property
+    def shown_level(self) -> str:
+        """The level as tables print it: ``letter`` where no class catches the chip and a letter to its vendor
+        does, ``undetermined`` where one may."""
+        if self.level != NONE or not self.letters:
+            return self.level
+        return LETTER if self.letter else UNDETERMINED
+
+    @property
+    def open_questions(self) -> tuple[str, ...]:
+        """Parameters that keep ``shown_level`` undetermined."""
+        if self.shown_level != UNDETERMINED:
+            return ()
+        return self.missing or tuple(sorted({name for hit in self.letters for name in hit.missing}))
+
+
+PRINTED = "the printed figure"
 
 
 def parameters(spec: ChipSpec) -> dict[str, Value]:
     """The named parameters that rule files speak of, computed from a specification; None where not known.
 
-    ``tpp`` is an interval when the sheet only tells a lower limit; the density follows it. A density that
-    is None means that the area is not known.
+    ``tpp`` is an interval when the sheet gives a range or only tells a lower limit; the density follows it.
+    A density that is None means that the area is not known.
     """
     figure = tpp(spec)
-    total = _number(figure)
-    area = spec.die_area_mm2 if spec.die_area_mm2 and spec.die_area_mm2 > 0 else None
-    stack = spec.package_area_mm2 if spec.package_area_mm2 and spec.package_area_mm2 > 0 else None
+    total = plain(figure.interval) if figure is not None else None
     bandwidth = spec.memory_bandwidth_gbs
     return {
         "tpp": total,
         # bits x TOPS of the 2022 text and TPP count the same: a multiply-accumulate is two operations in both
         "perf_bits_tops": total,
-        "performance_density": _density(total, area),
+        "performance_density": _ratio(total, spec.die_area_mm2, unknown=Interval(0.0, inf)),
         "datacenter_marketed": spec.marketed_for_datacenters,
         "total_dram_bandwidth_gbs": bandwidth,
         "io_bandwidth_gbs": spec.io_bandwidth_gbs,
-        "memory_bandwidth_density": bandwidth / stack if bandwidth is not None and stack else None,
+        "die_area_mm2": spec.die_area_mm2,
+        "package_area_mm2": spec.package_area_mm2,
+        "memory_bandwidth_density": _ratio(bandwidth, spec.package_area_mm2),
         "is_hbm": spec.is_hbm_stack,
         "copackaged_with_dominant_logic": spec.copackaged_with_dominant_logic,
+        "process_node_nm": spec.process_node_nm,
+        "transistors_bn": spec.transistors_bn,
         "tdp_w": spec.tdp_w,
         "vendor": spec.vendor or None,
         "vendor_hq": spec.vendor_hq or None,
@@ -124,20 +168,12 @@ def parameters(spec: ChipSpec) -> dict[str, Value]:
     }
 
 
-def _number(figure: TppFigure | None) -> float | Interval | None:
-    if figure is None:
+def _ratio(top: Number | None, area: Number | None, unknown: Interval | None = None) -> Number | None:
+    """Quotient over an area in mm2; None where the area is not known (a zero means so), ``unknown`` where only
+    the numerator is not."""
+    if area is None or interval(area).low <= 0:
         return None
-    return figure.low if figure.is_known else Interval(figure.low, float("inf"))
-
-
-def _density(total: float | Interval | None, area: float | None) -> float | Interval | None:
-    if area is None:
-        return None
-    if total is None:
-        return Interval(0.0, float("inf"))
-    if isinstance(total, Interval):
-        return Interval(performance_density(total.low, area), total.high)
-    return performance_density(total, area)
+    return unknown if top is None else plain(interval(top).over(interval(area)))
 
 
 def classify(spec: ChipSpec, rules: RuleSet) -> Classification:
@@ -145,52 +181,80 @@ def classify(spec: ChipSpec, rules: RuleSet) -> Classification:
     holds names the level.
 
     A class that is unknown does not end the search: a later one may hold too, and then both levels are
-    possible.
+    possible. Where the sheet gives a printed TPP and rates that come to another one, the figure not taken is
+    classified as well and stands under ``differences``.
     """
-    values = parameters(spec)
-    figure = tpp(spec)
-    result = _classified(spec, values, figure, rules)
-    if figure is None or figure.published_differs_by is None:
+    result = _classified(spec, rules)
+    figure = result.tpp
+    if (
+        figure is None
+        or figure.published is None
+        or figure.computed is None
+        or figure.published_differs_by is None
+    ):
         return result
-    published = dict(values)
-    area = spec.die_area_mm2 if spec.die_area_mm2 and spec.die_area_mm2 > 0 else None
-    published["tpp"] = published["perf_bits_tops"] = figure.published
-    published["performance_density"] = _density(figure.published, area)
-    other = _classified(spec, published, figure, rules).level
-    return result if other == result.level else replace(result, if_published=other)
+    other = _classified(replace(spec, printed_first=not spec.printed_first), rules)
+    who = "the rates on the sheet" if spec.printed_first else PRINTED
+    return replace(result, differences=(difference(result, other, who),))
 
 
-def _classified(
-    spec: ChipSpec, values: dict[str, Value], figure: TppFigure | None, rules: RuleSet
-) -> Classification:
-    tested = [
-        _tested(rule, test, values)
-        for rule in rules.rules
-        for test in rule.classes
-        if rule.status_on(rules.on) in _COUNTS
+def compared(specs: Mapping[str, ChipSpec], rules: RuleSet) -> Classification:
+    """The class of one chip of which several sources speak: by the first of ``specs`` (in their order, by source),
+    with every other source that gives another TPP or leads to another level under ``differences``.
+
+    Raises ValueError without any specification.
+    """
+    if not specs:
+        raise ValueError("a chip without a specification cannot be compared; classify an empty one")
+    (_, first), *others = specs.items()
+    result = classify(first, rules)
+    found = [
+        difference(result, other, who)
+        for who, other in ((who, _classified(spec, rules)) for who, spec in others)
+        if other.level != result.level or _apart(other.tpp, result.tpp)
     ]
-    tested = [_doubted(t, rules) for t in tested]
-    possible, certain = _levels(tested)
-    letters = tuple(
-        _letter(rule, rule.letter, values)
-        for rule in rules.rules
-        if rule.letter is not None and rule.status_on(rules.on) in _COUNTS
+    return replace(result, differences=(*result.differences, *found))
+
+
+def _apart(one: TppFigure | None, other: TppFigure | None) -> bool:
+    """Two TPP figures that differ by more than one part in a thousand, or of which one is absent."""
+    if one is None or other is None:
+        return one is not other
+    return abs(one.low - other.low) > 0.001 * max(one.low, other.low) or (one.high is None) != (
+        other.high is None
     )
+
+
+def difference(given: Classification, other: Classification, who: str) -> Difference:
+    """What another figure for the chip says beside the one taken."""
+    flips = other.level != given.level
+    told = [result.tpp.derivation if result.tpp else "no TPP" for result in (given, other)]
+    ends = f"level {other.level} instead of {given.level}" if flips else f"level {given.level} either way"
+    return Difference(who, other.tpp, other.level, flips, f"{told[0]}; {who}: {told[1]}; {ends}")
+
+
+def _classified(spec: ChipSpec, rules: RuleSet) -> Classification:
+    values = parameters(spec)
+    live = [rule for rule in rules.rules if rule.status_on(rules.on) in _COUNTS]
+    tested = [_doubted(_tested(rule, test, values), rules) for rule in live for test in rule.classes]
+    possible, certain = _levels(tested)
     known = len(possible) == 1
+    eccn, others = _eccn(certain.test, spec.form) if known and certain else ("", ())
     return Classification(
         level=possible[0] if known else UNDETERMINED,
-        eccn=_eccn(certain.test, spec.form) if known and certain else "",
+        eccn=eccn,
+        eccn_else=others,
         paragraph=certain.paragraph if known and certain else "",
         possible=possible,
         missing=() if known else _roots((name for t in tested for name in t.missing), values),
         derivation=tuple(line for t in tested for line in t.lines),
-        letters=tuple(hit for hit in letters if hit.truth is not False),
+        hits=tuple(hit for rule in live for hit in _hits(rule, values)),
         rule_ids=tuple(dict.fromkeys(t.rule.id for t in tested)),
         datacenter=spec.marketed_for_datacenters,
         vendor=spec.vendor,
         vendor_hq=spec.vendor_hq,
         values=values,
-        tpp=figure,
+        tpp=tpp(spec),
     )
 
 
@@ -227,19 +291,24 @@ def _tested(rule: Rule, test: ClassTest, values: dict[str, Value]) -> _Tested:
     return _Tested(rule, test, truth, name if truth else "", tuple(sorted(missing)), tuple(lines))
 
 
-_DERIVED = {"performance_density": "die_area_mm2", "memory_bandwidth_density": "package_area_mm2"}
+_DERIVED = {
+    "perf_bits_tops": ("tpp",),
+    "performance_density": ("tpp", "die_area_mm2"),
+    "memory_bandwidth_density": ("total_dram_bandwidth_gbs", "package_area_mm2"),
+}
 
 
 def _roots(names: Iterable[str], values: dict[str, Value]) -> tuple[str, ...]:
-    """What an analyst would have to look up: the area behind a density, not the density."""
-    roots = set()
+    """What an analyst would have to look up: behind a density the area, or the performance, whichever is not known."""
+    roots: set[str] = set()
     for name in names:
-        if name == "perf_bits_tops":
-            roots.add("tpp")
-        elif name not in _DERIVED:
-            roots.add(name)
-        elif not isinstance(values.get(name), Interval):
-            roots.add(_DERIVED[name])
+        parts = _DERIVED.get(name, (name,))
+        open_parts = [
+            part for part in parts if values.get(part) is None or isinstance(values[part], Interval)
+        ]
+        # an area nobody knows leaves no density at all, so the performance beside it is not asked for
+        absent = [part for part in parts[1:] if values.get(part) is None]
+        roots.update(absent or open_parts or parts)
     return tuple(sorted(roots))
 
 
@@ -262,17 +331,33 @@ def _levels(tested: list[_Tested]) -> tuple[tuple[str, ...], _Tested | None]:
     return (*possible, NONE), None
 
 
-def _letter(rule: Rule, when: Expression, values: dict[str, Value]) -> LetterHit:
-    answer = when.evaluate(values)
-    return LetterHit(rule.id, answer.truth, answer.missing, tuple(_lines(rule, "letter", answer)))
+def _hits(rule: Rule, values: dict[str, Value]) -> Iterator[Hit]:
+    tests = [("letter", "", rule.letter), ("presumption", "", rule.presumption)]
+    tests += [("band", band.name, band.when) for band in rule.bands]
+    for kind, name, when in tests:
+        if when is not None:
+            answer = when.evaluate(values)
+            lines = tuple(_lines(rule, name or kind, answer))
+            yield Hit(kind, rule.id, name, answer.truth, _roots(answer.missing, values), lines)
 
 
-def _eccn(test: ClassTest, form: str) -> str:
-    """The number of the item as it is shipped; both numbers where its form is not known."""
+CARRIERS = ("card", "board", "system")
+"""Forms that take the number of a carrier; any other form but ``ic`` is itself the number of one (``5A992``)."""
+
+
+def _eccn(test: ClassTest, form: str) -> tuple[str, tuple[str, ...]]:
+    """The number of the item as it is shipped (both where its form is not known), and those of other carriers.
+
+    A carrier takes the level of the IC inside; encryption or telecommunication features move it to a ``.z``
+    number of the same level, which no datasheet shows.
+    """
     ic, carrier = test.eccn.get("ic", ""), test.eccn.get("carrier", "")
-    if form == "ic" or not carrier:
-        return ic
-    return carrier if form else f"{ic} or {carrier}"
+    others = tuple(number for kind, number in test.eccn.items() if kind not in ("ic", "carrier"))
+    if form in test.eccn and form != "carrier":
+        return test.eccn[form], ()
+    if not carrier:
+        return ic, ()
+    return (carrier, others) if form in CARRIERS else (f"{ic} or {carrier}", others)
 
 
 def _lines(rule: Rule, paragraph: str, answer: Evaluation) -> list[DerivationLine]:

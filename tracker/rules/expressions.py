@@ -21,6 +21,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from tracker.core.errors import BadInput
+from tracker.core.interval import Interval
 
 MAX_LENGTH = 1000
 MAX_DEPTH = 40
@@ -28,18 +29,6 @@ MAX_DEPTH = 40
 
 class BadExpression(BadInput):
     """A test in a rule file cannot be read; the message shows the text, what is wrong and what is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A number known to lie in ``[low, high]``."""
-
-    low: float
-    high: float
-
-    @property
-    def is_point(self) -> bool:
-        return self.low == self.high
 
 
 Value = bool | int | float | str | Interval | None

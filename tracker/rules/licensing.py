@@ -8,12 +8,12 @@ headquarters does not matter for an H100 sent to China, and does for one sent to
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from tracker.rules.classify import Classification
-from tracker.rules.parameters import Condition, MatrixRow, RuleSet, Status
+from tracker.rules.classify import NONE, Classification
+from tracker.rules.parameters import MARKETED, NOT_MARKETED, Condition, MatrixRow, RuleSet, Status
 
 HQ_SET = "macau_or_d5"
 """Country set of the headquarters test (742.6(a)(6)(iii), 744.23(a)(3)): Macau or Country Group D:5."""
@@ -22,6 +22,16 @@ AFFILIATES_RULE = "US-AFFILIATES-2025"
 REQUIRED = "required"
 NOT_REQUIRED = "not_required"
 UNDETERMINED = "undetermined"
+
+NO_LICENCE = "NO_LICENCE"
+EXCEPTION = "EXCEPTION"
+LICENCE = "LICENCE"
+UNKNOWN = "UNKNOWN"
+HUMAN_REVIEW = "HUMAN_REVIEW"
+DECISIONS = (NO_LICENCE, EXCEPTION, LICENCE, UNKNOWN, HUMAN_REVIEW)
+"""What comes out for a movement: no licence is needed; a licence exception is open to it (with its conditions); a licence is
+needed; a fact is missing that a record could supply; or only a person can say (law that nobody has confirmed, sources that
+disagree, a screening match nobody has decided, conditions that no ledger records)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,11 @@ class Listing:
     footnote: str = ""
 
 
+CONSIGNEE, END_USER = "ultimate consignee", "end user"
+"""The roles that approvals of Supp. No. 8 to part 740 ask for. The exporter is none of the parties that the paragraphs on lists
+and headquarters name (744.11, 744.23(a)(3)), so it is not handed over as one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Party:
     """Someone in the transaction, as of the shipping date.
@@ -43,16 +58,17 @@ class Party:
     are not known. A party that is its own ultimate parent has ``parent_hqs=(hq,)``. ``affiliation``:
     answer of ``organizations.ownership.affiliation``. ``approved``: named on the list of approved entities
     of the destination (Supp. 8 for the UAE); None when not known.
-    ``listing_question``: why it is not known whether it was listed that day (an entry without its day, say); empty when
-    it is known.
+    ``listing_question``: why it is not known whether it was listed that day (an entry without its day, say);
+    ``screening_question``: a possible match with a list that nobody has decided; both empty when there is none.
     """
 
     name: str
-    role: str = "end user"  # purchaser, intermediate consignee, ultimate consignee, end user
+    role: str = END_USER  # purchaser, intermediate consignee, ultimate consignee, end user
     hq: str = ""
     parent_hqs: tuple[str, ...] | None = None
-    listing: Listing | None = None
+    listings: tuple[Listing, ...] = ()
     listing_question: str = ""
+    screening_question: str = ""
     affiliation: str | None = None
     approved: bool | None = None
 
@@ -71,7 +87,8 @@ class Case:
     """One movement, cut down to what the rules ask. Countries are ISO 3166 codes, empty when not known.
 
     ``subject_to_ear`` overrules the reading of jurisdiction from vendor and origin where somebody knows
-    better.
+    better. ``exporter_role``: ``front_end_fabricator`` or ``osat`` where the exporter is known to be one.
+    ``aboard_on``: the day the goods were on dock or aboard, where known; savings clauses ask for it.
     """
 
     destination: str
@@ -79,6 +96,8 @@ class Case:
     parties: tuple[Party, ...] = ()
     notice: Notice | None = None
     subject_to_ear: bool | None = None
+    exporter_role: str = ""
+    aboard_on: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +106,7 @@ class Outcome:
     way."""
 
     answer: str
+    decision: str
     result: str
     policy: str
     reason: str
@@ -101,15 +121,19 @@ class Outcome:
 class Verdict:
     """The answer for one movement on one day.
 
-    ``answer``: ``required``, ``not_required`` or ``undetermined``. ``result``: LICENCE, NO_LICENCE,
-    NO_LICENCE_FOR_CLASS, NO_LICENCE_IN_PRACTICE, NOT_AN_EXPORT, NOT_SUBJECT, NAC, ACA,
-    LICENCE_OR_HBM_EXCEPTION, OTHER_EMBARGO, IN_COUNTRY, GENERAL_PROHIBITION_10, or UNKNOWN when the
-    outcomes differ in their answer. ``missing`` is never empty when undetermined. ``outcomes`` holds every
-    end of the reading, so that a reader sees what would follow from what.
+    ``answer``: ``required``, ``not_required`` or ``undetermined``, given what is recorded. ``decision``: one of
+    :data:`DECISIONS`; an exception that is open stays EXCEPTION while its notice is not recorded, though the answer
+    is then undetermined. ``result``: LICENCE, NO_LICENCE, NO_LICENCE_FOR_CLASS, NO_LICENCE_IN_PRACTICE,
+    NOT_AN_EXPORT, NOT_SUBJECT, NAC, ACA, LICENCE_OR_HBM_EXCEPTION, OTHER_EMBARGO, IN_COUNTRY,
+    GENERAL_PROHIBITION_10, or UNKNOWN when the outcomes differ in their answer. ``missing`` is never empty when
+    undetermined; ``for_a_person`` are those of them that no record settles. ``outcomes`` holds every end of the
+    reading, so that a reader sees what would follow from what. ``dormant``: rows that would have decided otherwise
+    had their rule been in force (stayed, not enforced).
     """
 
     on: date
     answer: str
+    decision: str
     result: str
     policy: str
     level: str
@@ -120,18 +144,21 @@ class Verdict:
     sources: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
+    for_a_person: tuple[str, ...] = ()
+    dormant: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Unknown:
     """A fact a row needs and nobody knows: ``key`` names it, ``label`` says it to a person.
 
-    ``negated``: the row wants the fact not to be so.
+    ``negated``: the row wants the fact not to be so. ``person``: no record could settle it.
     """
 
     key: str
     label: str
     negated: bool = False
+    person: bool = False
 
 
 _Fact = bool | _Unknown
@@ -146,43 +173,63 @@ def verdict(classification: Classification, case: Case, rules: RuleSet) -> Verdi
     because embargoes depend on it alone.
     """
     if not case.destination:
-        outcomes: list[Outcome] = [_unknown_destination()]
+        reader, outcomes = None, [_unknown_destination()]
         missing = frozenset(outcomes[0].missing)
     else:
-        outcomes, missing = _by_item(_Reader(classification, case, rules))
-    return _combined(rules.on, classification.level, outcomes, missing, case, classification, rules)
+        reader = _Reader(classification, case, rules)
+        outcomes, missing = _by_item(reader)
+    return _combined(rules.on, outcomes, missing, case, classification, rules, reader)
 
 
 def _by_item(reader: _Reader) -> _Reading:
     """Read the matrix once per class the chip may have; the class is missing only if it makes a
     difference."""
-    items = reader.classification.items
-    readings = [reader.read(0, {}, item) for item in items]
-    answers = {frozenset(outcome.answer for outcome in outcomes) for outcomes, _ in readings}
+    readings = [reader.read(0, {}, item) for item in reader.items]
+    ends = {frozenset((outcome.answer, outcome.decision) for outcome in outcomes) for outcomes, _ in readings}
     missing = frozenset().union(*(missing for _, missing in readings))
-    if len(answers) > 1:
+    if len(ends) > 1:
         missing |= _class_missing(reader.classification)
     return [outcome for outcomes, _ in readings for outcome in outcomes], missing
 
 
 def _class_missing(classification: Classification) -> frozenset[str]:
     names = set(classification.missing)
-    if classification.datacenter is None and "a" in classification.possible:
+    if classification.datacenter is None and classification.possible != (NONE,):
         names.add("datacenter_marketed")
     return frozenset(f"chip parameter {name}" for name in names)
 
 
+def item_codes(classification: Classification, matrix: Iterable[MatrixRow]) -> tuple[str, ...]:
+    """The codes under which rows of the matrix may speak of the chip, all that are possible.
+
+    A level is one code (``b``), unless rows tell chips marketed for data centers from others: then it is
+    ``a-datacenter``, ``a-other``, or both where that is not known.
+    """
+    told_apart = {item for row in matrix for item in row.items if item.endswith((MARKETED, NOT_MARKETED))}
+    codes: list[str] = []
+    for level in classification.possible:
+        split = {MARKETED: level + MARKETED, NOT_MARKETED: level + NOT_MARKETED}
+        if told_apart.isdisjoint(split.values()):
+            codes.append(level)
+            continue
+        if classification.datacenter is not False:
+            codes.append(split[MARKETED])
+        if classification.datacenter is not True:
+            codes.append(split[NOT_MARKETED])
+    return tuple(codes)
+
+
 def _unknown_destination() -> Outcome:
     return Outcome(
-        UNDETERMINED,
-        "UNKNOWN",
-        "",
-        "The destination country is not recorded.",
-        (),
-        (),
-        (),
-        (),
-        ("destination country",),
+        answer=UNDETERMINED,
+        decision=UNKNOWN,
+        result="UNKNOWN",
+        policy="",
+        reason="The destination country is not recorded.",
+        rule_ids=(),
+        citations=(),
+        sources=(),
+        missing=("destination country",),
     )
 
 
@@ -194,6 +241,10 @@ class _Reader:
         self.case = case
         self.rules = rules
         self.movement = movement_kind(case)
+        self.items = item_codes(classification, rules.matrix)
+        self.for_a_person: set[str] = set()
+        self.remarks: set[str] = set()
+        self.dormant: dict[int, str] = {}
 
     def read(self, start: int, supposed: Mapping[str, bool], item: str) -> _Reading:
         """Outcomes from row ``start`` on, with the facts on which their answers depend."""
@@ -210,7 +261,9 @@ class _Reader:
     def _forked(self, index: int, fact: _Unknown, supposed: Mapping[str, bool], item: str) -> _Reading:
         with_it, missing_with = self.read(index, {**supposed, fact.key: True}, item)
         without, missing_without = self.read(index, {**supposed, fact.key: False}, item)
-        differ = {o.answer for o in with_it} != {o.answer for o in without}
+        differ = {(o.answer, o.decision) for o in with_it} != {(o.answer, o.decision) for o in without}
+        if fact.person:
+            self.for_a_person.add(fact.label)
         return with_it + without, missing_with | missing_without | (
             frozenset({fact.label}) if differ else frozenset()
         )
@@ -218,27 +271,44 @@ class _Reader:
     def _fits(self, row: MatrixRow, supposed: Mapping[str, bool], item: str) -> _Fact:
         """Whether the row is about this case. Something surely wrong beats something unknown: it saves a
         needless question."""
-        if (row.items and item not in row.items) or (row.movements and self.movement not in row.movements):
+        level = item.removesuffix(MARKETED).removesuffix(NOT_MARKETED)
+        if (row.items and item not in row.items and level not in row.items) or (
+            row.movements and self.movement not in row.movements
+        ):
             return False
-        unknown: _Unknown | None = None
+        live = self._asked(self._live(row), supposed)
+        if live is False and not self._sleeps(row):
+            return False
+        unknown = live if isinstance(live, _Unknown) else None
         for ask in (
-            self._live,
             self._place,
             self._vendor,
             self._subject,
             self._letter,
+            self._presumption,
+            self._exporter,
             self._party,
             self._when,
         ):
-            fact = ask(row)
+            fact = self._asked(ask(row), supposed)
             if isinstance(fact, _Unknown):
-                if fact.key not in supposed:
-                    unknown = unknown or fact
-                    continue
-                fact = supposed[fact.key] is not fact.negated
-            if not fact:
+                unknown = unknown or fact
+            elif not fact:
                 return False
+        if live is False:
+            if unknown is None:
+                self.dormant.setdefault(row.order, self._dormant(row))
+            return False
+        if self._saved(row):
+            return False
         return unknown or True
+
+    @staticmethod
+    def _asked(fact: _Fact, supposed: Mapping[str, bool]) -> _Fact:
+        """The fact, or what was supposed of it on the way here."""
+        if isinstance(fact, _Unknown) and fact.key in supposed:
+            return supposed[fact.key] is not fact.negated
+        return fact
 
     def _live(self, row: MatrixRow) -> _Fact:
         if not row.rule:
@@ -248,8 +318,34 @@ class _Reader:
             return _Unknown(
                 f"confirmed {row.rule}",
                 f"confirmation that {row.rule} applies on {self.rules.on.isoformat()}",
+                person=True,
             )
         return status == Status.ACTIVE
+
+    def _sleeps(self, row: MatrixRow) -> bool:
+        """Whether the rule of a row is law that is stayed or not enforced, rather than no law of that day."""
+        return self.rules.status(row.rule) in (Status.STAYED, Status.NOT_ENFORCED)
+
+    def _dormant(self, row: MatrixRow) -> str:
+        policy = f", {row.policy}" if row.policy else ""
+        return (
+            f"{row.rule} is {self.rules.status(row.rule)} on {self.rules.on.isoformat()}; in force it would say: "
+            f"{row.words}: {row.result}{policy}."
+        )
+
+    def _saved(self, row: MatrixRow) -> bool:
+        """Whether a savings clause lets these goods finish their journey. It is for whoever relies on it to show that they
+        were under way, so a day on dock or aboard that nobody recorded saves nothing; the verdict says so."""
+        rule = self.rules.rule(row.rule)
+        if rule is None or rule.savings is None or self.rules.on > rule.savings.until:
+            return False
+        by, aboard = rule.savings.aboard_by, self.case.aboard_on
+        if aboard is None:
+            self.remarks.add(
+                f"The savings clause of {row.rule} for goods on dock or aboard on {by.isoformat()} is not applied: "
+                "no record says that these were."
+            )
+        return aboard is not None and aboard <= by
 
     def _place(self, row: MatrixRow) -> _Fact:
         groups, country = self.rules.groups, self.case.destination
@@ -258,14 +354,18 @@ class _Reader:
             return (
                 False
                 if outside
-                else _Unknown(f"place {names}", f"whether {country} belongs to {names}", True)
+                else _Unknown(
+                    f"place {names}", f"whether {country} belongs to {names}", negated=True, person=True
+                )
             )
         if not row.destinations:
             return True
         inside = groups.holds_any(country, row.destinations)
         names = ", ".join(row.destinations)
         return (
-            _Unknown(f"place {names}", f"whether {country} belongs to {names}") if inside is None else inside
+            _Unknown(f"place {names}", f"whether {country} belongs to {names}", person=True)
+            if inside is None
+            else inside
         )
 
     def _vendor(self, row: MatrixRow) -> _Fact:
@@ -295,29 +395,39 @@ class _Reader:
         return _Unknown(
             "subject",
             f"whether the chip, designed by {who}, is subject to the EAR as a direct product of US technology (15 CFR 734.9(h))",
+            person=bool(vendor),
         )
 
     def _letter(self, row: MatrixRow) -> _Fact:
-        if not row.letter:
+        return self._hit("letter", row.letter)
+
+    def _presumption(self, row: MatrixRow) -> _Fact:
+        return self._hit("presumption", row.presumption)
+
+    def _hit(self, kind: str, rule_id: str) -> _Fact:
+        """Whether the test of ``rule_id`` beside the classes names the chip; True where the row asks for none."""
+        if not rule_id:
             return True
-        hit = next((hit for hit in self.classification.letters if hit.rule_id == row.letter), None)
+        hit = next((hit for hit in self.classification.of_kind(kind) if hit.rule_id == rule_id), None)
         if hit is None:
             return False
         if hit.truth is None:
             names = ", ".join(hit.missing)
-            return _Unknown(f"letter {row.letter}", f"chip parameter {names} (letter {row.letter})")
+            return _Unknown(f"{kind} {rule_id}", f"chip parameter {names} ({kind} {rule_id})")
         return hit.truth
+
+    def _exporter(self, row: MatrixRow) -> _Fact:
+        """A role that nobody recorded is not presumed: the row speaks of makers, and most exporters are none."""
+        return not row.exporter_roles or self.case.exporter_role in row.exporter_roles
 
     def _party(self, row: MatrixRow) -> _Fact:
         if row.party == "any":
             return True
         negated, kind = row.party.startswith("not "), row.party.removeprefix("not ")
-        fact = {
-            "hq": self._hq,
-            "listed": self._listed,
-            "affiliate": self._affiliate,
-            "approved": self._approved,
-        }[kind]()
+        if kind == "listed":
+            fact = self._listed(row)
+        else:
+            fact = {"hq": self._hq, "affiliate": self._affiliate, "approved": self._approved}[kind]()
         if isinstance(fact, _Unknown):
             return replace(fact, negated=negated)
         return fact is not negated
@@ -342,11 +452,22 @@ class _Reader:
                 unknown.append(f"ultimate parent of {party.name} and its headquarters")
         return _Unknown("hq", "; ".join(dict.fromkeys(unknown))) if unknown else False
 
-    def _listed(self) -> _Fact:
-        if any(party.listing for party in self.case.parties):
+    def _listed(self, row: MatrixRow) -> _Fact:
+        """Whether a party is on one of the row's lists under one of its footnotes (any, where it names none)."""
+        if any(self._of(row, entry) for party in self.case.parties for entry in party.listings):
             return True
-        questions = [party.listing_question for party in self.case.parties if party.listing_question]
-        return _Unknown("listed", "; ".join(questions)) if questions else False
+        undated = [party.listing_question for party in self.case.parties if party.listing_question]
+        undecided = [party.screening_question for party in self.case.parties if party.screening_question]
+        if not undated and not undecided:
+            return False
+        return _Unknown(f"listed {row.lists} {row.footnotes}" if row.lists or row.footnotes else "listed",
+                        "; ".join((*undated, *undecided)), person=not undated)  # fmt: skip
+
+    @staticmethod
+    def _of(row: MatrixRow, entry: Listing) -> bool:
+        return (not row.lists or entry.list_name in row.lists) and (
+            not row.footnotes or entry.footnote in row.footnotes
+        )
 
     def _affiliate(self) -> _Fact:
         found = [party.affiliation or "" for party in self.case.parties]
@@ -359,10 +480,10 @@ class _Reader:
 
     def _approved(self) -> _Fact:
         """Ultimate consignee and every end user must be approved; who is not recorded cannot be."""
-        asked = [p for p in self.case.parties if p.role in ("ultimate consignee", "end user")]
+        asked = [p for p in self.case.parties if p.role in (CONSIGNEE, END_USER)]
         if any(party.approved is False for party in asked):
             return False
-        if asked and all(party.approved for party in asked) and any(p.role == "end user" for p in asked):
+        if asked and all(party.approved for party in asked) and any(p.role == END_USER for p in asked):
             return True
         return _Unknown(
             "approved",
@@ -382,16 +503,21 @@ class _Reader:
         rule = self.rules.rule(row.rule)
         citation = row.citation or (rule.citation if rule else "")
         since = f", in force since {row.period.start.isoformat()}" if row.period.start else ""
-        named = [p.listing for p in self.case.parties if p.listing] if row.party == "listed" else []
+        named = [
+            e for p in self.case.parties for e in p.listings if row.party == "listed" and self._of(row, e)
+        ]
         lists = tuple(f"{entry.list_name}: {entry.citation or 'citation not recorded'}" for entry in named)
         reason = f"{row.words} ({citation}{since}): {row.result}"
         reason += f", {row.policy}." if row.policy else "."
         return Outcome(
             answer=answer,
+            decision=_decision(row, answer),
             result=row.result,
             policy=row.policy,
             reason=" ".join(filter(None, [reason, remark, "; ".join(lists)])),
-            rule_ids=tuple(filter(None, (row.rule, row.letter if row.letter != row.rule else ""))),
+            rule_ids=tuple(
+                dict.fromkeys(filter(None, (row.rule, row.letter, row.exception, row.presumption)))
+            ),
             citations=tuple(filter(None, (citation, *lists))),
             sources=rule.sources if rule else (),
             supposing=_supposing(supposed, item),
@@ -403,6 +529,7 @@ class _Reader:
         for condition in row.conditions:
             if condition.kind == "notice":
                 return _noticed(self.case.notice, condition, self.rules.on)
+            self.for_a_person.add(condition.words)
             return UNDETERMINED, (condition.words,), ""
         return row.answer, (), ""
 
@@ -417,7 +544,27 @@ class _Reader:
                 "NO_LICENCE",
                 f"No row of the licence matrix of {self.rules.on.isoformat()} fits this movement.",
             )
-        return Outcome(NOT_REQUIRED, result, "", reason, (), (), (), _supposing(supposed, item))
+        return Outcome(
+            answer=NOT_REQUIRED,
+            decision=NO_LICENCE,
+            result=result,
+            policy="",
+            reason=reason,
+            rule_ids=(),
+            citations=(),
+            sources=(),
+            supposing=_supposing(supposed, item),
+        )
+
+
+def _decision(row: MatrixRow, answer: str) -> str:
+    """What one row comes to, after its conditions. A notice that is only not recorded leaves the exception open; one
+    that came late or was refused does not."""
+    if answer == REQUIRED:
+        return LICENCE
+    if row.exception:
+        return EXCEPTION
+    return NO_LICENCE if answer == NOT_REQUIRED else HUMAN_REVIEW
 
 
 def movement_kind(case: Case) -> str:
@@ -457,26 +604,29 @@ def _supposing(supposed: Mapping[str, bool], item: str) -> tuple[str, ...]:
 
 def _combined(
     on: date,
-    level: str,
     outcomes: list[Outcome],
     missing: frozenset[str],
     case: Case,
     classification: Classification,
     rules: RuleSet,
+    reader: _Reader | None,
 ) -> Verdict:
     answers = {outcome.answer for outcome in outcomes}
     answer = answers.pop() if len(answers) == 1 else UNDETERMINED
     results = dict.fromkeys(outcome.result for outcome in outcomes)
     settled = answer != UNDETERMINED or len(results) == 1
+    named = tuple(sorted(missing)) if answer == UNDETERMINED else ()
+    person = tuple(name for name in named if reader and name in reader.for_a_person)
     return Verdict(
         on=on,
         answer=answer,
+        decision=_decided((outcome.decision for outcome in outcomes), named, person),
         result=" or ".join(results) if settled else "UNKNOWN",
         policy=" or ".join(dict.fromkeys(outcome.policy for outcome in outcomes if outcome.policy))
         if settled
         else "",
-        level=level,
-        missing=tuple(sorted(missing)) if answer == UNDETERMINED else (),
+        level=classification.level,
+        missing=named,
         reasons=(
             *_class_reason(classification),
             *dict.fromkeys(o.reason for o in outcomes),
@@ -485,9 +635,20 @@ def _combined(
         rule_ids=_merged(o.rule_ids for o in outcomes),
         citations=_merged(o.citations for o in outcomes),
         sources=_merged(o.sources for o in outcomes),
-        assumptions=_assumptions(case),
+        assumptions=(*_assumptions(case), *(sorted(reader.remarks) if reader else ())),
         outcomes=tuple(outcomes),
+        for_a_person=person,
+        dormant=tuple(reader.dormant[order] for order in sorted(reader.dormant)) if reader else (),
     )
+
+
+def _decided(decisions: Iterable[str], missing: Collection[str], person: Collection[str]) -> str:
+    """One decision for several ends: the one they share; a question for a person where every missing fact is one;
+    else a fact is missing that a record could supply."""
+    found = set(decisions)
+    if len(found) == 1:
+        return found.pop()
+    return HUMAN_REVIEW if missing and set(missing) <= set(person) else UNKNOWN
 
 
 def _class_reason(classification: Classification) -> tuple[str, ...]:
@@ -542,9 +703,12 @@ def common_verdict(
         told = "; ".join(f"{member}: {verdict.answer}" for member, verdict in verdicts.items())
         missing = (f"{what} ({told or 'members not known'})", *missing)
     results = dict.fromkeys(verdict.result for verdict in verdicts.values())
+    person = _merged(verdict.for_a_person for verdict in verdicts.values())
+    decision = _decided((verdict.decision for verdict in verdicts.values()), missing, person)
     return Verdict(
         on=on,
         answer=answer,
+        decision=decision if verdicts else UNKNOWN,
         result=" or ".join(results) if answer != UNDETERMINED or len(results) == 1 else "UNKNOWN",
         policy=" or ".join(dict.fromkeys(v.policy for v in verdicts.values() if v.policy))
         if answer != UNDETERMINED
@@ -559,4 +723,6 @@ def common_verdict(
         sources=_merged(verdict.sources for verdict in verdicts.values()),
         assumptions=_merged(verdict.assumptions for verdict in verdicts.values()),
         outcomes=tuple(outcome for verdict in verdicts.values() for outcome in verdict.outcomes),
+        for_a_person=person if answer == UNDETERMINED else (),
+        dormant=_merged(verdict.dormant for verdict in verdicts.values()),
     )

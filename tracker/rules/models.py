@@ -74,10 +74,21 @@ class ExportRule(Versioned):
         blank=True,
         help_text="Slugs of the firms a letter went to; empty for everyone.",
     )
+    supersedes = ArrayField(
+        models.CharField(max_length=60),
+        default=list,
+        blank=True,
+        help_text="Rules that it takes the place of; each must have ended by the day it begins.",
+    )
+    savings = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="Savings clause for goods under way: aboard_by and until_inclusive (days), words.",
+    )
     criteria = models.JSONField(
         default=dict,
         blank=True,
-        help_text="Tests over chip parameters: classes with paragraphs, or letter; in_words is not evaluated.",
+        help_text="Tests over chip parameters: classes with paragraphs, letter, presumption, bands; in_words is not evaluated.",
     )
     destinations = models.JSONField(default=dict, blank=True, help_text="Where it reaches, as its text says.")
     hq_rule = models.JSONField(
@@ -182,7 +193,7 @@ class LicenceRequirement(Versioned):
     )
     items = ArrayField(
         models.CharField(max_length=20), default=list, blank=True,
-        help_text="a-datacenter, a-other, b, c, 3A090-2022, none; empty means any.",
+        help_text="Levels of classification (a, b, c, 2022, none ...), also a-datacenter and a-other; empty means any.",
     )  # fmt: skip
     destinations = ArrayField(
         models.CharField(max_length=60),
@@ -205,6 +216,34 @@ class LicenceRequirement(Versioned):
         help_text="any, hq (a party or its ultimate parent in Macau or D:5), listed, affiliate, approved; "
         "'not ' before hq or approved.",
     )  # fmt: skip
+    lists = ArrayField(
+        models.CharField(max_length=80),
+        default=list,
+        blank=True,
+        help_text="With party listed: only entries of these lists; empty means any.",
+    )
+    footnotes = ArrayField(
+        models.CharField(max_length=80),
+        default=list,
+        blank=True,
+        help_text="With party listed: only entries under these footnotes; empty means any.",
+    )
+    exporter_roles = ArrayField(
+        models.CharField(max_length=40),
+        default=list,
+        blank=True,
+        help_text="Only where the exporter is one of: front_end_fabricator, osat; empty means any.",
+    )
+    presumption = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="Rule whose presumption about chips the row is about; blank for none.",
+    )
+    exception = models.CharField(
+        max_length=60,
+        blank=True,
+        help_text="Licence exception that the row opens, e.g. US-NAC; blank for none.",
+    )
     vendor_hq = models.CharField(
         max_length=60, blank=True, help_text="Group or country of the chip designer's headquarters."
     )

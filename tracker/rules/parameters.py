@@ -35,6 +35,10 @@ PARAMETERS: dict[str, tuple[str, str]] = {
         "",
         "memory in one package with a logic IC whose processing dominates",
     ),
+    "die_area_mm2": ("mm2", "applicable die area: logic dies on non-planar processes, memory excluded"),
+    "package_area_mm2": ("mm2", "area of a memory package, or of the stack where it is not packaged"),
+    "process_node_nm": ("nm", "process node of the logic dies, as its maker calls it"),
+    "transistors_bn": ("billion", "transistors of the whole package"),
     "tdp_w": ("W", "thermal design power"),
     "vendor": ("", "slug of the vendor"),
     "vendor_hq": ("", "country of the vendor's headquarters"),
@@ -42,6 +46,10 @@ PARAMETERS: dict[str, tuple[str, str]] = {
 }
 """Names that tests in rule files may use: unit and meaning. ``classify.parameters`` computes them from a
 chip's specification."""
+
+
+MARKETED, NOT_MARKETED = "-datacenter", "-other"
+"""Endings of item codes, where rows tell chips that are designed or marketed for data centers from others (Note 2 to 3A090)."""
 
 
 class Status(StrEnum):
@@ -88,6 +96,24 @@ class ClassTest:
 
 
 @dataclass(frozen=True, slots=True)
+class Band:
+    """A stretch of chip parameters in which a rule reviews applications in its own way, or sets a duty."""
+
+    name: str
+    when: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """Goods already under way when a rule began: on dock or aboard by ``aboard_by``, they may finish their journey
+    until ``until`` (the last day) as if it had not begun."""
+
+    aboard_by: date
+    until: date
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One export rule with its dates, tests and citation. ``data`` is the rule exactly as its file states
     it."""
@@ -104,6 +130,10 @@ class Rule:
     addressees: tuple[str, ...] = ()
     classes: tuple[ClassTest, ...] = ()
     letter: Expression | None = None
+    presumption: Expression | None = None
+    bands: tuple[Band, ...] = ()
+    supersedes: tuple[str, ...] = ()
+    savings: Savings | None = None
     intervals: tuple[RuleInterval, ...] = ()
     quantity_caps: tuple[Mapping[str, Any], ...] = ()
     licence_policy: str = ""
@@ -147,8 +177,11 @@ class MatrixRow:
     """One row of the licence matrix: for these items, places and parties, this result. First matching row
     wins.
 
-    ``items``: codes of ``classify`` (``a-datacenter``, ``a-other``, ``b``, ``c``, ``3A090-2022``,
-    ``none``); empty means any. ``letter``: id of the letter whose addressees' chips the row is about.
+    ``items``: levels (``b``, ``c``, ``2022``, ``none``), also with an ending that tells whether the chip is marketed for
+    data centers (``a-datacenter``, ``a-other``); empty means any. ``letter``: id of the letter whose addressees' chips the row is about;
+    ``presumption``: id of the rule whose presumption about chips it is about. ``exporter_roles``: only where the
+    exporter has one of these roles. ``lists``, ``footnotes``: of a row with ``party: listed``, which lists and
+    footnotes it speaks of. ``exception``: id of the licence exception that the row opens.
     ``destinations`` and ``not_destinations``: country codes or names of country sets; empty means any.
     ``movements``: ``inside us``, ``to us``, ``in-country``, ``export`` (from the US), ``reexport``; empty
     means any. ``party``: see ``licensing``. ``rule`` decides by its status whether the row lives.
@@ -166,6 +199,11 @@ class MatrixRow:
     not_destinations: tuple[str, ...] = ()
     movements: tuple[str, ...] = ()
     party: str = "any"
+    lists: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
+    exporter_roles: tuple[str, ...] = ()
+    presumption: str = ""
+    exception: str = ""
     vendor_hq: str = ""
     jurisdiction: str = "subject"
     when: Expression | None = None

@@ -20,7 +20,10 @@ from tracker.core.errors import BadInput
 from tracker.core.period import Period
 from tracker.rules.expressions import BadExpression, Expression
 from tracker.rules.parameters import (
+    MARKETED,
+    NOT_MARKETED,
     PARAMETERS,
+    Band,
     ClassTest,
     Condition,
     CountrySet,
@@ -30,16 +33,22 @@ from tracker.rules.parameters import (
     Rule,
     RuleBook,
     RuleInterval,
+    Savings,
     Status,
 )
 
 ENFORCEMENTS = ("in force", "superseded", "not enforced", "reported", "licence specific", "note")
 ANSWERS = ("required", "not_required", "undetermined")
-ITEMS = ("a-datacenter", "a-other", "b", "c", "3A090-2022", "none")
+NO_CLASS = "none"
+_RENAMED_ITEMS = {
+    "3A090-2022": "2022"
+}  # as rows of the matrix were written before levels were items; their versions are kept
 MOVEMENTS = ("inside us", "to us", "in-country", "export", "reexport")
 PARTIES = ("any", "hq", "not hq", "listed", "affiliate", "approved", "not approved")
 JURISDICTIONS = ("subject", "any")
 CONDITIONS = ("notice", "words")
+EXPORTER_ROLES = ("front_end_fabricator", "osat")
+LEVEL = re.compile(r"[a-z0-9]{1,12}")
 
 RULE_FIELDS = (
     *(
@@ -62,7 +71,7 @@ RULE_FIELDS = (
         "criteria",
     ),
     *("destinations", "hq_rule", "quantity_caps", "exceptions", "licence_policy", "intervals", "sources"),
-    *("verification", "verified_on", "note", "more"),
+    *("verification", "verified_on", "note", "more", "supersedes", "savings"),
 )
 ROW_FIELDS = (
     *(
@@ -78,6 +87,11 @@ ROW_FIELDS = (
     ),
     *(
         "party",
+        "lists",
+        "footnotes",
+        "exporter_roles",
+        "presumption",
+        "exception",
         "vendor_hq",
         "jurisdiction",
         "when",
@@ -187,7 +201,9 @@ def rule(data: Mapping[str, Any], where: str) -> Rule:
     read = Reader(data, where)
     read.only(RULE_FIELDS)
     criteria = read.mapping("criteria")
-    criteria.only(("classes", "letter", "in_words", "definitions", "note", "reading", "named"))
+    criteria.only(
+        ("classes", "letter", "presumption", "bands", "in_words", "definitions", "note", "reading", "named")
+    )
     if not read.texts("sources"):
         raise read.wrong("sources", "name at least one address or document the rule was read from")
     for field in ("released_on", "compliance_from", "verified_on"):
@@ -205,6 +221,10 @@ def rule(data: Mapping[str, Any], where: str) -> Rule:
         addressees=read.texts("addressees"),
         classes=tuple(_class_test(part) for part in criteria.parts("classes")),
         letter=criteria.test("letter"),
+        presumption=criteria.test("presumption"),
+        bands=tuple(_band(part) for part in criteria.parts("bands")),
+        supersedes=read.texts("supersedes"),
+        savings=_savings(read),
         intervals=_intervals(read),
         quantity_caps=tuple(canonical(part.data) for part in read.parts("quantity_caps")),
         licence_policy=read.text("licence_policy"),
@@ -213,6 +233,27 @@ def rule(data: Mapping[str, Any], where: str) -> Rule:
         sources=read.texts("sources"),
         data=canonical(data),
     )
+
+
+def _band(read: Reader) -> Band:
+    read.only(("name", "when", "words"))
+    when = read.test("when", required=True)
+    assert when is not None
+    return Band(read.text("name", required=True), when)
+
+
+def _savings(read: Reader) -> Savings | None:
+    if not read.data.get("savings"):
+        return None
+    part = read.mapping("savings")
+    part.only(("aboard_by", "until_inclusive", "words"))
+    by, until = part.day("aboard_by"), part.day("until_inclusive")
+    if by is None or until is None or until < by:
+        raise part.wrong(
+            "until_inclusive",
+            f"give two days, the last one not before aboard_by ({by}); goods under way need a window",
+        )
+    return Savings(by, until, part.text("words"))
 
 
 def _class_test(read: Reader) -> ClassTest:
@@ -226,9 +267,11 @@ def _class_test(read: Reader) -> ClassTest:
     if not paragraphs:
         raise read.wrong("paragraphs", "give at least one paragraph with a test")
     eccn = read.mapping("eccn")
-    eccn.only(("ic", "carrier"))
+    level = read.text("level", required=True)
+    if not LEVEL.fullmatch(level) or level == NO_CLASS:
+        raise read.wrong("level", "write a short name of small letters and digits, such as a, b, c or 2022")
     return ClassTest(
-        level=read.choice("level", ("a", "b", "c", "2022")),
+        level=level,
         eccn={key: eccn.text(key, required=True) for key in eccn.data},
         paragraphs=tuple(paragraphs),
         scope=read.test("scope"),
@@ -271,7 +314,12 @@ def matrix_row(data: Mapping[str, Any], where: str) -> MatrixRow:
         result=read.text("result", required=True),
         answer=read.choice("answer", ANSWERS),
         words=read.text("words", required=True),
-        items=read.texts("items", ITEMS),
+        items=tuple(_RENAMED_ITEMS.get(item, item) for item in read.texts("items")),
+        lists=read.texts("lists"),
+        footnotes=read.texts("footnotes"),
+        exporter_roles=read.texts("exporter_roles", EXPORTER_ROLES),
+        presumption=read.text("presumption"),
+        exception=read.text("exception"),
         letter=read.text("letter"),
         destinations=read.texts("destinations"),
         not_destinations=read.texts("not_destinations"),
@@ -444,11 +492,27 @@ def _check_rules(rules: list[Rule]) -> None:
                 f"rule {later.id}: its versions {earlier.period} and {later.period} overlap; "
                 "end the first the day before the second begins"
             )
+    known = {rule.id: rule for rule in rules}
+    for rule in rules:
+        for name in rule.supersedes:
+            older = known.get(name)
+            if older is None or older is rule:
+                raise BadInput(
+                    f"rule {rule.id}: field 'supersedes' names {name!r}; no other rule of these files has this id"
+                )
+            if rule.period.start and (older.period.end is None or older.period.end > rule.period.start):
+                raise BadInput(
+                    f"rule {rule.id}: it supersedes {name} from {rule.period.start} on, but {name} runs to "
+                    f"{older.period.last or 'no end'}; end {name} the day before, or leave it out of 'supersedes'"
+                )
 
 
 def _check_rows(rows: list[MatrixRow], rules: list[Rule], groups: Collection[str]) -> None:
     ids = {rule.id for rule in rules}
     letters = {rule.id for rule in rules if rule.letter is not None}
+    presumptions = {rule.id for rule in rules if rule.presumption is not None}
+    levels = {test.level for rule in rules for test in rule.classes}
+    items = {NO_CLASS, *levels, *(level + end for level in levels for end in (MARKETED, NOT_MARKETED))}
     orders: set[int] = set()
     for row in rows:
         where = f"licence matrix, row {row.order}"
@@ -460,6 +524,20 @@ def _check_rows(rows: list[MatrixRow], rules: list[Rule], groups: Collection[str
         if row.letter and row.letter not in letters:
             raise BadInput(
                 f"{where}: field 'letter' is {row.letter!r}; no rule with a letter test has this id"
+            )
+        for name, value, choices in (
+            ("presumption", row.presumption, presumptions),
+            ("exception", row.exception, ids),
+            *(("items", item, items) for item in row.items),
+        ):
+            if value and value not in choices:
+                raise BadInput(
+                    f"{where}: field {name!r} is {value!r}; choose from {', '.join(sorted(choices)) or 'nothing yet'}"
+                )
+        if (row.lists or row.footnotes) and row.party != "listed":
+            raise BadInput(
+                f"{where}: field 'lists' or 'footnotes' is given, but party is {row.party!r}; "
+                "only rows with party 'listed' speak of lists"
             )
         if not row.rule and not row.data.get("sources"):
             raise BadInput(

@@ -13,9 +13,12 @@ import yaml
 from django.db import models, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
-from tracker.core.errors import BadInput
+from tracker.chips.services import specs_known_at
+from tracker.chips.specs import ChipSpec
+from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
 from tracker.rules import schema
+from tracker.rules.classify import Classification, compared
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
@@ -117,8 +120,8 @@ _RULE_TEXTS = (
     "licence_policy",
 )
 _RULE_STRUCTURES: dict[str, type] = {
-    "criteria": dict, "destinations": dict, "hq_rule": dict, "more": dict,
-    "addressees": list, "quantity_caps": list, "exceptions": list, "sources": list,
+    "criteria": dict, "destinations": dict, "hq_rule": dict, "more": dict, "savings": dict,
+    "addressees": list, "quantity_caps": list, "exceptions": list, "sources": list, "supersedes": list,
 }  # fmt: skip
 _RULE_DAYS = ("published_on", "released_on", "compliance_from", "verified_on")
 
@@ -159,6 +162,8 @@ def _rule_values(data: Mapping[str, Any], period: Period, sources: Mapping[str, 
 
 _ROW_TEXTS = (
     "letter",
+    "presumption",
+    "exception",
     "vendor_hq",
     "when",
     "result",
@@ -168,7 +173,10 @@ _ROW_TEXTS = (
     "citation",
     "verification",
 )
-_ROW_LISTS = ("items", "destinations", "not_destinations", "movements", "conditions", "sources")
+_ROW_LISTS = (
+    "items", "destinations", "not_destinations", "movements", "conditions", "sources", "lists", "footnotes",
+    "exporter_roles",
+)  # fmt: skip
 
 
 def _save_rows(files: schema.RuleFiles, sources: Mapping[str, Source], loaded: Loaded) -> None:
@@ -305,3 +313,66 @@ def _row_data(row: LicenceRequirement) -> dict[str, Any]:
 
 def _membership(row: CountryGroupMember, group: str) -> Membership:
     return Membership(group, row.country, _period(row.period), row.is_contested, row.verification, row.note)
+
+
+# --- classes of chips -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Days on which a chip has one and the same class, and that class as of the first of them."""
+
+    period: Period
+    classification: Classification
+
+
+def classification(chip: str, on: date, known_at: datetime | None = None) -> Classification:
+    """The class of a chip (by slug) under the rules of a day, by its preferred specification, with what its other sources
+    would lead to.
+
+    Raises UnknownName where there is no such chip.
+    """
+    return compared(_specs(chip, known_at), rulebook(known_at).on(on))
+
+
+def timeline(chip: str, known_at: datetime | None = None) -> list[Stretch]:
+    """How the class of a chip (by slug) changed with the law, from the first day of any classification rule on.
+
+    Neighbouring days with the same level, number, letters, presumptions and bands are one stretch; the last one is open.
+
+    Raises UnknownName where there is no such chip.
+    """
+    return stretches(_specs(chip, known_at), rulebook(known_at))
+
+
+def _specs(chip: str, known_at: datetime | None) -> Mapping[str, ChipSpec]:
+    found = specs_known_at(known_at, slug=chip)
+    if not found:
+        raise UnknownName(f"there is no chip {chip!r}; the list of chips has all names")
+    return next(iter(found.values()))
+
+
+def stretches(specs: Mapping[str, ChipSpec], book: RuleBook) -> list[Stretch]:
+    """The timeline of a chip under a rule book; see :func:`timeline`."""
+    starts = [
+        rule.period.start
+        for rule in book.rules
+        if rule.classes or rule.letter or rule.presumption or rule.bands
+    ]
+    first = min((day for day in starts if day), default=None)
+    if first is None:
+        return []
+    days = [day for day in book.change_days() if day >= first]
+    found: list[Stretch] = []
+    for day, following in zip(days, [*days[1:], None], strict=True):
+        now = compared(specs, book.on(day))
+        if found and _shown(found[-1].classification) == _shown(now):
+            found[-1] = Stretch(Period(found[-1].period.start, following), found[-1].classification)
+        else:
+            found.append(Stretch(Period(day, following), now))
+    return found
+
+
+def _shown(found: Classification) -> tuple[object, ...]:
+    hits = tuple((hit.rule_id, hit.name, hit.truth) for hit in found.hits if hit.truth is not False)
+    return found.level, found.eccn, found.paragraph, found.possible, hits
