@@ -178,8 +178,8 @@ class MatrixRow:
     wins.
 
     ``items``: levels (``b``, ``c``, ``2022``, ``none``), also with an ending that tells whether the chip is marketed for
-    data centers (``a-datacenter``, ``a-other``); empty means any. ``letter``: id of the letter whose addressees' chips the row is about;
-    ``presumption``: id of the rule whose presumption about chips it is about. ``exporter_roles``: only where the
+    data centers (``a-datacenter``, ``a-other``); empty means any. ``letter``: id of the letter whose addressees' chips the
+    row is about; ``presumption``: id of the rule whose presumption about chips it is about. ``exporter_roles``: only where the
     exporter has one of these roles. ``lists``, ``footnotes``: of a row with ``party: listed``, which lists and
     footnotes it speaks of. ``exception``: id of the licence exception that the row opens.
     ``destinations`` and ``not_destinations``: country codes or names of country sets; empty means any.
