@@ -704,15 +704,14 @@ def common_verdict(
         missing = (f"{what} ({told or 'members not known'})", *missing)
     results = dict.fromkeys(verdict.result for verdict in verdicts.values())
     person = _merged(verdict.for_a_person for verdict in verdicts.values())
+    settled = answer != UNDETERMINED or len(results) == 1
     decision = _decided((verdict.decision for verdict in verdicts.values()), missing, person)
     return Verdict(
         on=on,
         answer=answer,
         decision=decision if verdicts else UNKNOWN,
-        result=" or ".join(results) if answer != UNDETERMINED or len(results) == 1 else "UNKNOWN",
-        policy=" or ".join(dict.fromkeys(v.policy for v in verdicts.values() if v.policy))
-        if answer != UNDETERMINED
-        else "",
+        result=" or ".join(results) if settled else "UNKNOWN",
+        policy=" or ".join(dict.fromkeys(v.policy for v in verdicts.values() if v.policy)) if settled else "",
         level=levels.pop() if len(levels) == 1 else "undetermined",
         missing=missing if answer == UNDETERMINED else (),
         reasons=tuple(

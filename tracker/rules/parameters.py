@@ -353,6 +353,11 @@ class RuleBook:
         periods += [interval.period for rule in self.rules for interval in rule.intervals]
         periods += [row.period for row in self.matrix]
         periods += [member.period for member in (*self.memberships, *self.aliases)]
+        periods += [
+            Period.inclusive(rule.savings.aboard_by, rule.savings.until)
+            for rule in self.rules
+            if rule.savings
+        ]
         return tuple(sorted({day for period in periods for day in (period.start, period.end) if day}))
 
 

@@ -1,0 +1,258 @@
+"""Distinct cases of a ledger: movements that differ in nothing the rules of a day ask are one case, judged once.
+
+A ledger of millions of lines holds thousands of distinct cases. A line is cut down to five signatures under the law of its day:
+what its chip is, how it moves, where it goes, and what its consignee and its end user are. Signatures are worked out here, once
+for each chip, country and kind of party; the database joins them to the lines (``judgement.services``). Each distinct
+combination is then judged by ``rules.licensing.verdict``, the very function that explains a single line, with a
+representative of each signature. Two chips, countries or parties share a signature only if no row of that day's licence matrix
+can tell them apart, so the answer is the same whichever of them stands for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from tracker.chips.specs import ChipSpec
+from tracker.core.period import DAY
+from tracker.judgement.bench import family_verdict, stretches
+from tracker.judgement.parties import Profile
+from tracker.rules.classify import Classification, classify
+from tracker.rules.licensing import CONSIGNEE, END_USER, HQ_SET, Case, Verdict, common_verdict, item_codes
+from tracker.rules.parameters import RuleBook, RuleSet, Status
+
+MOVEMENTS = ("unknown destination", "inside us", "to us", "in-country", "export", "reexport")
+"""Kinds of movement by code, as ``rules.licensing.movement_kind`` tells them apart; the database computes the code."""
+
+EXPORTER_ROLES = ("", "front_end_fabricator", "osat")
+
+
+def chip_signature(chip: Classification, rules: RuleSet) -> Hashable:
+    """All that rows of the matrix can ask of a classified chip."""
+    whens = [row.when for row in rules.matrix if row.when is not None]
+    answers = [when.evaluate(chip.values) for when in whens]
+    return (
+        chip.level,
+        item_codes(chip, rules.matrix),
+        chip.missing,
+        chip.datacenter,
+        tuple((hit.kind, hit.rule_id, hit.truth, hit.missing) for hit in chip.hits if hit.kind != "band"),
+        chip.vendor_hq == "US",
+        chip.vendor_hq == "",
+        tuple(rules.groups.holds(chip.vendor_hq, row.vendor_hq) for row in rules.matrix if row.vendor_hq),
+        tuple((answer.truth, answer.missing) for answer in answers),
+    )
+
+
+def place_signature(country: str, rules: RuleSet) -> Hashable:
+    """All that rows of the matrix can ask of a destination."""
+    return (
+        not country,
+        country == "US",  # a movement there or within it is of a kind of its own
+        tuple(
+            rules.groups.holds_any(country, names) if names else None
+            for row in rules.matrix
+            for names in (row.destinations, row.not_destinations)
+        ),
+    )
+
+
+def party_signature(profile: Profile, rules: RuleSet) -> Hashable:
+    """All that rows of the matrix can ask of a party. Countries matter only by whether they lie in Macau or D:5."""
+    inside = [rules.groups.holds(country, HQ_SET) for country in (profile.hq, *(profile.parent_hqs or ()))]
+    return (
+        True in inside,
+        tuple(dict.fromkeys(inside)),
+        not profile.parent_hqs,
+        tuple(sorted({(entry.list_name, entry.footnote) for entry in profile.listings})),
+        bool(profile.undated),
+        bool(profile.screening_question),
+        profile.affiliation,
+        profile.approved,
+    )
+
+
+class Signatures:
+    """Signatures by number, with one representative under each facet of the law.
+
+    A facet is the part of the law that the signature rests on; a representative stands for its number under that facet only
+    (Cambodia stands for D:5 until it left).
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+        self._examples: dict[tuple[int, int], Any] = {}
+
+    def number(self, signature: Hashable, facet: int, example: object) -> int:
+        number = self._numbers.setdefault(signature, len(self._numbers))
+        self._examples.setdefault((number, facet), example)
+        return number
+
+    def example(self, number: int, facet: int) -> Any:
+        return self._examples[number, facet]
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class CaseKey:
+    """One distinct case: the numbers of its signatures. ``law``: index of the stretch of law it falls in."""
+
+    law: int
+    chip: int
+    place: int
+    movement: int
+    exporter: int
+    consignee: int
+    end_user: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Law:
+    """One stretch of law, and which facet of each kind it shows."""
+
+    rules: RuleSet
+    chip: int
+    place: int
+    party: int
+
+
+class CaseBook:
+    """The distinct cases of one ledger under one rule book.
+
+    ``days``: first days of the stretches of law, sorted; between two of them nothing in the rule book changes. Law ``i`` of
+    a day is the number of change days up to and including it.
+    """
+
+    def __init__(self, rules: RuleBook) -> None:
+        self.rules = rules
+        self.days = (date.min, *rules.change_days())
+        self.chips, self.places, self.parties = Signatures(), Signatures(), Signatures()
+        self._laws: dict[int, _Law] = {}
+        self._facets: dict[tuple[str, Hashable], int] = {}
+        self._classes: dict[Hashable, Classification] = {}
+        self._seen: dict[Hashable, int] = {}
+        self._verdicts: dict[CaseKey, Verdict] = {}
+
+    def law(self, index: int) -> _Law:
+        if index not in self._laws:
+            rules = self.rules.on(self.days[index])
+            members = _alive(self.rules, self.days[index])
+            rows = tuple((row.items, row.when and row.when.text, row.vendor_hq) for row in rules.matrix)
+            places = tuple((row.destinations, row.not_destinations) for row in rules.matrix)
+            self._laws[index] = _Law(
+                rules,
+                chip=self._facet("chip", (_classifying(rules), rows, members)),
+                place=self._facet("place", (places, members)),
+                party=self._facet("party", members),
+            )
+        return self._laws[index]
+
+    def _facet(self, kind: str, content: Hashable) -> int:
+        return self._facets.setdefault((kind, content), len(self._facets))
+
+    def chip(self, members: Sequence[ChipSpec], law: int) -> int:
+        """Number of the signature of a chip, or of a family by its members (those that differ in nothing count once)."""
+        facet, rules = self.law(law).chip, self.law(law).rules
+        key = "chip", facet, tuple((spec.slug, spec.vendor) for spec in members)
+        if key not in self._seen:
+            found: dict[Hashable, Classification] = {}
+            for spec in members:
+                chip = self._classified(spec, rules)
+                found.setdefault(chip_signature(chip, rules), chip)
+            self._seen[key] = self.chips.number(tuple(found), facet, tuple(found.values()))
+        return self._seen[key]
+
+    def _classified(self, spec: ChipSpec, rules: RuleSet) -> Classification:
+        """A class rests on the rules that classify and their status alone, so most changes of law leave it as it is."""
+        key = spec.slug, spec.vendor, _classifying(rules)
+        if key not in self._classes:
+            self._classes[key] = classify(spec, rules)
+        return self._classes[key]
+
+    def place(self, country: str, law: int) -> int:
+        facet = self.law(law).place
+        key = "place", facet, country
+        if key not in self._seen:
+            self._seen[key] = self.places.number(
+                place_signature(country, self.law(law).rules), facet, country
+            )
+        return self._seen[key]
+
+    def party(self, profile: Profile, law: int) -> int:
+        facet = self.law(law).party
+        key = "party", facet, profile
+        if key not in self._seen:
+            self._seen[key] = self.parties.number(
+                party_signature(profile, self.law(law).rules), facet, profile
+            )
+        return self._seen[key]
+
+    def verdict(self, key: CaseKey) -> Verdict:
+        """The verdict of a distinct case, judged once."""
+        if key not in self._verdicts:
+            self._verdicts[key] = self._judged(key)
+        return self._verdicts[key]
+
+    def _judged(self, key: CaseKey) -> Verdict:
+        law = self.law(key.law)
+        country: str = self.places.example(key.place, law.place)
+        consignee: Profile = self.parties.example(key.consignee, law.party)
+        end_user: Profile = self.parties.example(key.end_user, law.party)
+        members: tuple[Classification, ...] = self.chips.example(key.chip, law.chip)
+        case = Case(
+            destination=country,
+            origin=_origin(MOVEMENTS[key.movement], country),
+            parties=(
+                consignee.as_party("the consignee", CONSIGNEE),
+                end_user.as_party("the end user", END_USER),
+            ),
+            exporter_role=EXPORTER_ROLES[key.exporter],
+        )
+        return family_verdict({str(i): chip for i, chip in enumerate(members)}, case, law.rules)
+
+
+def over(found: Sequence[Verdict]) -> Verdict:
+    """The verdict of a line that may have left in any of several stretches of days, by the verdict of each in order."""
+    days = {date.min + i * DAY: one for i, one in enumerate(found)}
+    told = list(stretches(days).values())
+    if len(told) == 1:
+        return told[0]
+    return common_verdict({str(i): one for i, one in enumerate(told)}, told[0].on, "the day it left")
+
+
+def _alive(book: RuleBook, day: date) -> Hashable:
+    """Which memberships and aliases of country groups hold on a day."""
+    return tuple(m.period.holds(day) for m in (*book.memberships, *book.aliases))
+
+
+def _classifying(rules: RuleSet) -> Hashable:
+    return tuple(
+        (rule.id, rule.period.start, status)
+        for rule in rules.rules
+        if (rule.classes or rule.letter or rule.presumption or rule.bands)
+        and (status := rule.status_on(rules.on)) in (Status.ACTIVE, Status.UNCONFIRMED)
+    )
+
+
+def _origin(movement: str, destination: str) -> str:
+    """An origin that makes the movement of this kind. Any other of the kind is judged alike."""
+    if movement in ("inside us", "export"):
+        return "US"
+    if movement == "in-country":
+        return destination
+    return ""
+
+
+def movement_code(origin: str, destination: str) -> int:
+    """The code of a movement, as the database computes it."""
+    if not destination:
+        return 0
+    if destination == "US":
+        return 1 if origin == "US" else 2
+    if origin == destination:
+        return 3
+    return 4 if origin == "US" else 5
