@@ -61,7 +61,7 @@ class Bench:
 
     def __init__(self, rules: RuleBook, specs: Mapping[str, ChipSpec], parties: PartyBook) -> None:
         self.rules, self.specs, self.parties = rules, specs, parties
-        self.days = tuple(sorted({*rules.change_days(), *parties.days}))
+        self.days = rules.change_days()
         self._rulesets: dict[date, RuleSet] = {}
         self._classes: dict[tuple[str, date], Classification] = {}
 
@@ -71,17 +71,20 @@ class Bench:
             return self._on(as_if, line)
         if line.shipped is None or line.shipped.start is None or line.shipped.last is None:
             return undated_verdict()
-        found = {day: self._on(day, line) for day in self.judged_days(line.shipped)}
+        found = {day: self._on(day, line) for day in self.judged_days(line)}
         told = stretches(found)
         if len(told) == 1:
             return next(iter(told.values()))
         labelled = {f"from {day.isoformat()}": one for day, one in told.items()}
         return common_verdict(labelled, line.shipped.start, "the day it left")
 
-    def judged_days(self, shipped: Period) -> list[date]:
-        """The first day of a range, and each later one on which anything changes."""
+    def judged_days(self, line: Line) -> list[date]:
+        """The first day of a line's range, and each later one on which the law or one of its parties changes."""
+        shipped = line.shipped
+        assert shipped is not None
         assert shipped.start is not None
-        return sorted({shipped.start} | {day for day in self.days if shipped.holds(day)})
+        turns = {*self.days, *self.parties.days(line.consignee_id), *self.parties.days(line.end_user_id)}
+        return sorted({shipped.start} | {day for day in turns if shipped.holds(day)})
 
     def ruleset(self, day: date) -> RuleSet:
         if day not in self._rulesets:

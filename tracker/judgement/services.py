@@ -8,7 +8,6 @@ distinct case is judged once. No loop runs over lines; what grows with the ledge
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -227,20 +226,16 @@ class _Judging:
 
     # --- signatures -----------------------------------------------------------------------------------------------------
 
-    def _law(self, day: date) -> int:
-        """The stretch of law a day falls in, as ``width_bucket`` computes it in the database."""
-        return bisect_right(self.book.days, day) - 1
-
     def _span(self) -> range | None:
         """The stretches of law in which lines of the ledger left; None where no line has a day."""
         if self.as_if is not None:
-            return range(self._law(self.as_if), self._law(self.as_if) + 1)
+            return range(self.book.law_of(self.as_if), self.book.law_of(self.as_if) + 1)
         ((first, last),) = self._sql(
             f"SELECT min(s.shipped_on), max(greatest(s.shipped_on, s.shipped_on_latest)) FROM {self.lines} s"
             f" WHERE {self.condition}",
             self.given,
         )
-        return range(self._law(first), self._law(last) + 1) if first else None
+        return range(self.book.law_of(first), self.book.law_of(last) + 1) if first else None
 
     def _chips(self, span: range) -> None:
         found, specs = scopes(self.at)
@@ -265,7 +260,9 @@ class _Judging:
         seats = sorted({*COUNTRIES, "", *(country for (country,) in written)})
         self.nobody = {self.book.party(NOBODY, law) for law in span}
         dated = sorted(self.parties.dated & self.parties.bodies.keys())
-        told = {pk: self._told(partial(self.parties.profile, pk), span, self.parties.days) for pk in dated}
+        told = {
+            pk: self._told(partial(self.parties.profile, pk), span, self.parties.days(pk)) for pk in dated
+        }
         seated = {c: self._told(partial(_seated, c), span, ()) for c in seats}
         self.turns = sorted({first for found in (*told.values(), *seated.values()) for first, _, _ in found})
         self._copy("seat", ((country, *row) for country, found in seated.items() for row in found))
@@ -280,14 +277,17 @@ class _Judging:
     def _told(
         self, profile: Callable[[date], Profile], span: range, days: Sequence[date]
     ) -> list[tuple[date, date, int]]:
-        """The stretches ``[first, until)`` over which a party keeps one signature. Each stretch of law is asked, so that
+        """The stretches ``[first, until)`` over which a party keeps one signature. Each facet of the law is asked, so that
         every signature has a representative under it."""
-        laws = [self.book.days[law] for law in span]
-        turns = [day for day in days if laws[0] < day and self._law(day) < span.stop]
-        starts = sorted({*laws, *turns})
+        laws, first = self.book.laws, self.book.days[span.start]
+        turns = [i for i in span if i == span.start or laws[i].party != laws[i - 1].party]
+        starts = {laws[i].first for i in turns} | {
+            d for d in days if first < d and self.book.law_of(d) < span.stop
+        }
         found: list[tuple[date, date, int]] = []
-        for first, until in zip(starts, [*starts[1:], date.max], strict=True):
-            number = self.book.party(profile(first), self._law(first))
+        ordered = sorted(starts)
+        for first, until in zip(ordered, [*ordered[1:], date.max], strict=True):
+            number = self.book.party(profile(first), self.book.law_of(first))
             if found and found[-1][2] == number:
                 found[-1] = (found[-1][0], until, number)
             else:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from tracker.core.period import Period
@@ -295,23 +296,30 @@ def _both(first: bool | None, second: bool | None) -> bool | None:
     return None if first is None or second is None else True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleSet:
-    """Everything in force on one day. ``digest`` names its contents: equal digests, equal law."""
+    """Everything in force on one day."""
 
     on: date
     rules: tuple[Rule, ...]
     matrix: tuple[MatrixRow, ...]
     groups: CountryGroups
-    digest: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the contents: equal digests, equal law."""
+        return _digest(self.rules, self.matrix, self.groups, self.on)
+
+    @cached_property
+    def _statuses(self) -> dict[str, Status]:
+        return {rule.id: rule.status_on(self.on) for rule in self.rules}
 
     def rule(self, rule_id: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
     def status(self, rule_id: str) -> Status:
         """Status on this day; a rule that is not in force (or unknown) says so."""
-        rule = self.rule(rule_id)
-        return rule.status_on(self.on) if rule else Status.NOT_IN_FORCE
+        return self._statuses.get(rule_id, Status.NOT_IN_FORCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +342,7 @@ class RuleBook:
             )
         )
         matrix = tuple(sorted((r for r in self.matrix if r.period.holds(day)), key=lambda r: r.order))
-        groups = self.groups_on(day)
-        return RuleSet(day, rules, matrix, groups, _digest(rules, matrix, groups, day))
+        return RuleSet(day, rules, matrix, self.groups_on(day))
 
     def groups_on(self, day: date) -> CountryGroups:
         names = self.group_names | {m.group for m in self.memberships} | {s.name for s in self.sets}
