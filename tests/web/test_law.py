@@ -136,7 +136,12 @@ def test_open_questions_name_unconfirmed_status_contested_members_and_unchecked_
     )
     group = CountryGroup.objects.create(name="D:5", label="Embargoes", source=law.source)
     CountryGroupMember.objects.create(
-        group=group, country="CY", period=(None, None), is_contested=True, note="Two tables differ.", source=law.source
+        group=group,
+        country="CY",
+        period=(None, None),
+        is_contested=True,
+        note="Two tables differ.",
+        source=law.source,
     )
     page = text(client, "/rules/open-questions/")
     assert '<span class="flag warn">UNCONFIRMED</span>' in page
@@ -148,7 +153,9 @@ def test_open_questions_name_unconfirmed_status_contested_members_and_unchecked_
 
 def test_a_status_that_will_be_unconfirmed_is_announced(client, law):
     day = timezone.now().date() + timedelta(days=30)
-    RuleInterval.objects.create(rule=law, period=(day, None), status="unconfirmed", note="Returns by its terms.")
+    RuleInterval.objects.create(
+        rule=law, period=(day, None), status="unconfirmed", note="Returns by its terms."
+    )
     assert f'<span class="mono">{day}</span>' in text(client, "/rules/open-questions/")
 
 
@@ -156,7 +163,12 @@ def test_a_chip_shows_its_timeline_its_sources_and_whether_they_flip_the_class(c
     chip = factories.chip("synthetic-two", specified=False)
     factories.specification(chip, fp8_tflops=1000)
     factories.specification(
-        chip, source=factories.source("synthetic-other"), rank=2, fp8_tflops=100, fp16_tflops=50, die_area_mm2=800
+        chip,
+        source=factories.source("synthetic-other"),
+        rank=2,
+        fp8_tflops=100,
+        fp16_tflops=50,
+        die_area_mm2=800,
     )
     page = text(client, "/chips/synthetic-two/")
     assert "<svg" in page
@@ -198,7 +210,9 @@ def test_a_warm_page_asks_few_questions_whatever_the_number_of_chips(
     client, law, address, django_assert_max_num_queries
 ):
     for index in range(5):
-        factories.specification(factories.chip(f"synthetic-more-{index}", specified=False), fp8_tflops=1000 + index)
+        factories.specification(
+            factories.chip(f"synthetic-more-{index}", specified=False), fp8_tflops=1000 + index
+        )
     client.get(address)
     with django_assert_max_num_queries(6):
         client.get(address)

@@ -446,7 +446,8 @@ class Ledger:
     @cached_property
     def listings(self) -> tuple[ListingRow, ...]:
         fields = ("organization_id", "list_name", "citation", "footnote", "listed_on", "removed_on")
-        rows = self.known(ListEntry).order_by("id").values_list(*fields)
+        restricting = self.known(ListEntry).filter(effect=ListEntry.Effect.RESTRICTED)
+        rows = restricting.order_by("id").values_list(*fields)
         return tuple(
             ListingRow(organization, Period(start, end), Listing(name, citation, footnote))
             for organization, name, citation, footnote, start, end in rows

@@ -72,9 +72,7 @@ def class_timeline(stretches: Sequence[Stretch], today: date, name: str = "class
         ]
     parts += _letters(stretches, scale, name)
     legend, height = _legend(bands, stretches, name)
-    words = "; ".join(
-        f"{band.start} to {_last(band.end)}: {band.words}" for band in bands
-    )
+    words = "; ".join(f"{band.start} to {_last(band.end)}: {band.words}" for band in bands)
     title = "Class of the chip under the export rules over time"
     return _svg(name, title, words, height, [*parts, *legend], WIDTH)
 
@@ -82,7 +80,12 @@ def class_timeline(stretches: Sequence[Stretch], today: date, name: str = "class
 def date_bar(rule: Rule, today: date, name: str = "days") -> str:
     """The days of one version of a rule as a bar, its stays and stretches of unconfirmed status in other fills, with a line
     at ``today``. ``name``: prefix of the identifiers inside."""
-    ends = [day for period in (rule.period, *(i.period for i in rule.intervals)) for day in (period.start, period.end) if day]
+    ends = [
+        day
+        for period in (rule.period, *(i.period for i in rule.intervals))
+        for day in (period.start, period.end)
+        if day
+    ]
     scale = _Scale(min([*ends, today]).replace(day=1), max([*ends, today]) + AHEAD)
     parts = [_patterns(name), *_grid(scale)]
     base = Status.NOT_ENFORCED if rule.enforcement == "not enforced" else Status.ACTIVE
@@ -91,7 +94,9 @@ def date_bar(rule: Rule, today: date, name: str = "days") -> str:
         fill = (
             f'fill="url(#{name}-open)" class="level-edge"'
             if status in (Status.UNCONFIRMED, Status.ANNOUNCED)
-            else 'class="days-active"' if status == Status.ACTIVE else 'class="days-stayed"'
+            else 'class="days-active"'
+            if status == Status.ACTIVE
+            else 'class="days-stayed"'
         )
         words = f"{period.start or 'always'} to {_last(period.end)}: {status}"
         parts.append(
@@ -163,7 +168,11 @@ def _grid(scale: _Scale) -> list[str]:
 
 
 def _fill(level: str, name: str) -> str:
-    return f'fill="url(#{name}-open)" class="level-edge"' if level == UNDETERMINED else f'class="{level_class(level)}"'
+    return (
+        f'fill="url(#{name}-open)" class="level-edge"'
+        if level == UNDETERMINED
+        else f'class="{level_class(level)}"'
+    )
 
 
 def _band(band: _Band, scale: _Scale, name: str) -> str:

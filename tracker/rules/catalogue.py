@@ -194,9 +194,7 @@ def tests(rule: Rule) -> tuple[Test, ...]:
     if rule.letter:
         found.append(_test("letter", f"to {', '.join(rule.addressees) or 'everyone'}", rule.letter))
     if rule.presumption:
-        found.append(
-            _test("presumption", "what a maker must presume until it is overcome", rule.presumption)
-        )
+        found.append(_test("presumption", "what a maker must presume until it is overcome", rule.presumption))
     found += [_test("band", band.name, band.when) for band in rule.bands]
     return tuple(found)
 
@@ -243,7 +241,10 @@ def node(label: str, value: Any) -> Node:
     if isinstance(value, Mapping):
         return Node(label, "", tuple(node(str(key).replace("_", " "), inner) for key, inner in value.items()))
     if isinstance(value, list | tuple):
-        if all(isinstance(inner, str | int | float) for inner in value) and sum(len(str(v)) for v in value) < 80:
+        if (
+            all(isinstance(inner, str | int | float) for inner in value)
+            and sum(len(str(v)) for v in value) < 80
+        ):
             return Node(label, ", ".join(str(inner) for inner in value))
         return Node(label, "", tuple(node("", inner) for inner in value))
     return Node(label, figure(value))
@@ -288,7 +289,9 @@ def _plain(value: Any) -> str:
         return value.text
     if isinstance(value, tuple):
         return "; ".join(
-            part if isinstance(part, str) else f"{part.words}{f' ({part.days} days before)' if part.days else ''}"
+            part
+            if isinstance(part, str)
+            else f"{part.words}{f' ({part.days} days before)' if part.days else ''}"
             for part in value
         )
     return str(value or "")
@@ -372,7 +375,9 @@ def open_questions(book: RuleBook, today: date) -> OpenQuestions:
     return OpenQuestions(
         unconfirmed=tuple(line for line in lines if line.status in (Status.UNCONFIRMED, Status.ANNOUNCED)),
         ahead=tuple(sorted(ahead, key=lambda item: (item[1], item[0].id))),
-        contested=tuple(m for m in book.memberships if m.contested and (not m.period.end or m.period.end > today)),
+        contested=tuple(
+            m for m in book.memberships if m.contested and (not m.period.end or m.period.end > today)
+        ),
         unverified=tuple(line for line in lines if not line.is_verified),
         unverified_rows=tuple(row for row in book.matrix if row.verification != VERIFIED),
     )

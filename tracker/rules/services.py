@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -13,17 +13,17 @@ from typing import Any
 import yaml
 from django.core.cache import cache
 from django.db import models, transaction
-from django.db.models import Count, Max, Value
 from django.db.backends.postgresql.psycopg_any import DateRange
+from django.db.models import Count, Max, Value
 
 from tracker.chips.models import Chip, ChipSpecification
 from tracker.chips.services import specs_known_at
 from tracker.chips.specs import ChipSpec
 from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
+from tracker.organizations.models import Organization
 from tracker.rules import catalogue, schema
 from tracker.rules.classify import Classification, classify, compared
-from tracker.organizations.models import Organization
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
@@ -321,6 +321,85 @@ def _membership(row: CountryGroupMember, group: str) -> Membership:
     return Membership(group, row.country, _period(row.period), row.is_contested, row.verification, row.note)
 
 
+# --- changes by hand ------------------------------------------------------------------------------------------------------
+
+LawRow = ExportRule | RuleInterval | LicenceRequirement | CountryGroup | CountryGroupMember
+
+
+def refusal_of_law(*rows: LawRow, gone: bool = False) -> str | None:
+    """Why the law could not be applied with ``rows`` as they now stand in memory, or without them (``gone``); None: it can.
+
+    The same schema that reads rule files reads the rows, and then all of the law as it would be is checked as a whole, so the
+    message names field, value and mend. A mistake that stands in the ledger already, elsewhere, is not held against a row.
+    """
+    if not gone:
+        for row in rows:
+            try:
+                _read(row)
+            except BadInput as error:
+                return str(error)
+    before = set(_mistakes((), gone=False))
+    return next((words for words in _mistakes(rows, gone) if words not in before), None)
+
+
+def _read(row: LawRow) -> Any:
+    """The row in the form that the pure core reads; raises BadInput."""
+    match row:
+        case ExportRule():
+            where = f"rule {row.rule_id}"
+            _refuse_no_day(row.in_force, "in_force", where)
+            return schema.rule(_rule_data(row, []), where)
+        case RuleInterval():
+            where = "status of a rule"
+            _refuse_no_day(row.period, "period", where)
+            return schema.interval(_interval_data(row), where)
+        case LicenceRequirement():
+            where = f"licence matrix, row {row.order}"
+            _refuse_no_day(row.in_force, "in_force", where)
+            return schema.matrix_row(_row_data(row), where)
+        case CountryGroup():
+            return CountrySet(row.name, tuple(row.union), tuple(row.minus))
+    _refuse_no_day(row.period, "period", f"membership of {row.country}")
+    return None
+
+
+def _refuse_no_day(dates: DateRange, field: str, where: str) -> None:
+    if dates.lower and dates.upper and dates.lower >= dates.upper:
+        raise BadInput(
+            f"{where}: field {field!r} holds no day: it begins on {dates.lower} and no longer holds from {dates.upper} on; "
+            "the end is the first day after the last one, so it lies behind the beginning"
+        )
+
+
+def _mistakes(changed: Collection[LawRow], gone: bool) -> Iterator[str]:
+    """What is wrong with the law as a whole if some rows were as given, or gone; rows that cannot be read are passed over."""
+
+    def standing(table: type[models.Model]) -> list[Any]:
+        mine = [row for row in changed if isinstance(row, table)]
+        kept = table._default_manager.exclude(pk__in=[row.pk for row in mine if row.pk])
+        return [*kept, *(() if gone else mine)]
+
+    groups = standing(CountryGroup)
+    names = {row.name for row in groups}
+    rules, rows, sets = (
+        [read for row in found if (read := _readable(row)) is not None]
+        for found in (standing(ExportRule), standing(LicenceRequirement), groups)
+    )
+    for mistake in (
+        *schema.rule_mistakes(rules),
+        *schema.row_mistakes(rows, rules, names),
+        *schema.set_mistakes(sets, names),
+    ):
+        yield str(mistake)
+
+
+def _readable(row: LawRow) -> Any:
+    try:
+        return _read(row)
+    except BadInput:
+        return None
+
+
 # --- classes of chips -----------------------------------------------------------------------------------------------------
 
 
@@ -464,7 +543,9 @@ def chip_law(chip: str, today: date) -> ChipLaw:
     """
     specs, book = _specs(chip, None), _kept_book()
     found = stretches(specs, book)
-    return ChipLaw(tuple(found), tuple(_in_words(stretch) for stretch in found), compared(specs, book.on(today)))
+    return ChipLaw(
+        tuple(found), tuple(_in_words(stretch) for stretch in found), compared(specs, book.on(today))
+    )
 
 
 def _in_words(stretch: Stretch) -> StretchInWords:

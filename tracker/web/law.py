@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from functools import wraps
+from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,7 +14,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from tracker.chips.services import derived
-from tracker.core.errors import UnknownName
+from tracker.core.errors import BadInput, UnknownName
 from tracker.models import Chip
 from tracker.reports.picture import class_timeline, date_bar
 from tracker.rules import services
@@ -26,7 +29,21 @@ def _drawn(svg: str) -> str:
     return mark_safe(svg)  # noqa: S308
 
 
+def _if_readable(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page that says so, where a record of the law cannot be read."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except BadInput as error:
+            return render(request, "tracker/law_refused.html", {"refusal": str(error)}, status=503)
+
+    return guarded
+
+
 @require_safe
+@_if_readable
 def rules(request: HttpRequest) -> HttpResponse:
     """All rules by regime, in the order of their days."""
     today = _today()
@@ -34,6 +51,7 @@ def rules(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@_if_readable
 def rule(request: HttpRequest, rule_id: str) -> HttpResponse:
     """One rule in all its versions, and the chips it catches on a day (``?on=2024-06-01``)."""
     today = _today()
@@ -60,6 +78,7 @@ def rule(request: HttpRequest, rule_id: str) -> HttpResponse:
 
 
 @require_safe
+@_if_readable
 def open_questions(request: HttpRequest) -> HttpResponse:
     """What a reader should not take for settled."""
     today = _today()
@@ -69,17 +88,20 @@ def open_questions(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@_if_readable
 def chips(request: HttpRequest) -> HttpResponse:
     """All chips with their class today."""
     today = _today()
     classes = services.chip_classes(today)
     rows = [
-        (chip, classes.get(chip.slug)) for chip in Chip.objects.select_related("vendor").order_by("vendor__name", "slug")
+        (chip, classes.get(chip.slug))
+        for chip in Chip.objects.select_related("vendor").order_by("vendor__name", "slug")
     ]
     return render(request, "tracker/chips.html", {"rows": rows, "today": today})
 
 
 @require_safe
+@_if_readable
 def chip(request: HttpRequest, slug: str) -> HttpResponse:
     """One chip: what each source says of it, and how the law has taken it."""
     found = get_object_or_404(Chip.objects.select_related("vendor"), slug=slug)
