@@ -1,4 +1,4 @@
-"""New law needs a form and no code: what is typed in is read like a rule file, and what could not be applied comes back in words."""
+"""New law needs a form and no code: it is read like a rule file, and what could not be applied comes back in words."""
 
 from __future__ import annotations
 

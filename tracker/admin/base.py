@@ -134,6 +134,8 @@ class FormFieldsMixin:
             kwargs["form_class"] = PlainDecimalField
         if isinstance(db_field, models.TextField) and not db_field.choices:
             kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
+        if isinstance(db_field, ArrayField):
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 2})
         if isinstance(db_field, models.JSONField):
             kwargs["form_class"] = ReadableJSONField
             kwargs["empty"] = db_field.default if db_field.has_default() else None

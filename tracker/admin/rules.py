@@ -93,6 +93,8 @@ EXAMPLES = {
     "conditions": '[{"kind": "notice", "words": "a notification that was cleared", "days": 25}]',
     "supersedes": "US-3A090-2022",
     "addressees": "nvidia,amd",
+    "licencerequirement.destinations": "macau_or_d5,AE",
+    "not_destinations": "CN,US",
     "items": "a-datacenter,a-other,b",
     "movements": "export,reexport",
     "lists": "Entity List",
@@ -100,7 +102,7 @@ EXAMPLES = {
     "exporter_roles": "front_end_fabricator,osat",
     "union": "D:1,D:4,D:5",
 }
-"""What may stand in a field, as one would type it."""
+"""What may stand in a field, as one would type it; by its name, or by table and name where two tables differ."""
 
 
 class LawAdmin(LedgerAdmin):
@@ -113,7 +115,8 @@ class LawAdmin(LedgerAdmin):
         self, db_field: models.Field, request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and (example := EXAMPLES.get(db_field.name)):
+        own = f"{db_field.model._meta.model_name}.{db_field.name}"
+        if field is not None and (example := EXAMPLES.get(own, EXAMPLES.get(db_field.name, ""))):
             field.help_text = f"{field.help_text} E.g. {example}".strip()
         return field
 

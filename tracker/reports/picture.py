@@ -198,21 +198,21 @@ def _band(band: _Band, scale: _Scale, name: str) -> str:
 def _letters(stretches: Sequence[Stretch], scale: _Scale, name: str) -> list[str]:
     """A strip for each stretch in which a letter names the chip or may, and a mark where it begins to."""
     parts: list[str] = []
-    begun: dict[str, float] = {}
+    begun: dict[str, tuple[float, str]] = {}
     for stretch in stretches:
         for hit in stretch.classification.letters:
             start, end = stretch.period.start, stretch.period.end
             assert start is not None
             x, far = scale.at(start), RIGHT if end is None else scale.at(end)
-            fill = 'class="level-letter"' if hit.truth else f'fill="url(#{name}-open)" class="level-edge"'
+            fill = _fill(LETTER if hit.truth else UNDETERMINED, name)
             parts.append(
                 f"<g><title>{start} to {_last(end)}: {escape(_letter_words(hit))}</title>"
                 f'<rect x="{x:.1f}" y="{TOP - 6}" width="{max(1.0, far - x):.1f}" height="5" {fill}/></g>'
             )
-            begun.setdefault(hit.rule_id, x)
-    for x in begun.values():
+            begun.setdefault(hit.rule_id, (x, fill))
+    for x, fill in begun.values():
         parts.append(
-            f'<path d="M{x:.1f} {TOP - 1}L{x - 4.5:.1f} {TOP - 10}L{x + 4.5:.1f} {TOP - 10}Z" class="level-letter"/>'
+            f'<path d="M{x:.1f} {TOP - 1}L{x - 4.5:.1f} {TOP - 10}L{x + 4.5:.1f} {TOP - 10}Z" {fill}/>'
         )
     return parts
 
@@ -225,8 +225,11 @@ def _legend(bands: Sequence[_Band], stretches: Sequence[Stretch], name: str) -> 
     """Swatches with words below the axis, in as many lines as they need, and the height that makes."""
     wanted = {band.level: level_words(band.level) for band in bands}
     entries = [(_fill(level, name), words) for level, words in wanted.items()]
-    if LETTER not in wanted and any(stretch.classification.letters for stretch in stretches):
-        entries.append(('class="level-letter"', "strip: a letter to its vendor names it"))
+    truths = {hit.truth for stretch in stretches for hit in stretch.classification.letters}
+    if True in truths and LETTER not in wanted:
+        entries.append((_fill(LETTER, name), "strip: a letter to its vendor names it"))
+    if None in truths:
+        entries.append((_fill(UNDETERMINED, name), "strip: a letter may name it"))
     parts: list[str] = []
     x, y = LEFT, BOTTOM + 36
     for fill, words in entries:

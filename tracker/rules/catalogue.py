@@ -184,10 +184,14 @@ def tests(rule: Rule) -> tuple[Test, ...]:
     """Every test of a rule over chip parameters, with its comparisons taken apart."""
     found = []
     for part in rule.classes:
-        numbers = ", ".join(f"{number} ({carrier})" for carrier, number in part.eccn.items())
+        numbers = "numbers: " + ", ".join(f"{number} ({carrier})" for carrier, number in part.eccn.items())
         found += [
-            _test(f"level {part.level}: {paragraph.name}", numbers, paragraph.when)
-            for paragraph in part.paragraphs
+            _test(
+                f"level {part.level}: {paragraph.name}",
+                "" if index or not part.eccn else numbers,
+                paragraph.when,
+            )
+            for index, paragraph in enumerate(part.paragraphs)
         ]
         if part.scope:
             found.append(_test(f"level {part.level}: scope", "only chips for which this holds", part.scope))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -543,9 +543,14 @@ def chip_law(chip: str, today: date) -> ChipLaw:
     """
     specs, book = _specs(chip, None), _kept_book()
     found = stretches(specs, book)
-    return ChipLaw(
-        tuple(found), tuple(_in_words(stretch) for stretch in found), compared(specs, book.on(today))
-    )
+    lines: list[StretchInWords] = []
+    for line in map(_in_words, found):
+        if lines and replace(line, period=lines[-1].period) == lines[-1]:
+            # what changed between the two, a presumption or a band, is not told here
+            lines[-1] = replace(line, period=Period(lines[-1].period.start, line.period.end))
+        else:
+            lines.append(line)
+    return ChipLaw(tuple(found), tuple(lines), compared(specs, book.on(today)))
 
 
 def _in_words(stretch: Stretch) -> StretchInWords:

@@ -95,7 +95,9 @@ def comparison_words(line: DerivationLine) -> str:
     if line.operator == "is":
         return f"{line.text}: {value}"
     failed = "is not " if line.truth is False else ""
-    margin = f" (by {line.margin:+,.10g})" if line.margin is not None else ""
+    margin = (
+        "" if line.margin is None else f" (by {'-' if line.margin < 0 else '+'}{figure(abs(line.margin))})"
+    )
     return f"{name} {value} {failed}{line.operator} {figure(line.threshold)}{unit}{margin}"
 
 
