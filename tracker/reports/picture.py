@@ -142,7 +142,8 @@ def _words(found: Classification) -> str:
         possible = f" ({' or '.join(found.possible)})" if len(found.possible) > 1 else ""
         return f"undetermined{possible}, not known: {', '.join(found.open_questions) or 'nothing recorded'}"
     if level == LETTER:
-        return f"caught by letter {found.letter} only"
+        certain = [hit.rule_id for hit in found.letters if hit.truth]
+        return f"caught by letter{'s' * (len(certain) > 1)} {', '.join(certain)} only"
     return f"{level_words(level)}, {found.eccn} under {found.paragraph}" if found.eccn else level_words(level)
 
 

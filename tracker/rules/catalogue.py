@@ -159,7 +159,9 @@ def rule_page(
     found = [caught for chip, of in classes.items() if now and (caught := catch(now, chip, of))]
     return RulePage(
         rule_id=rule_id,
-        versions=tuple(RuleVersion(rule_line(r, book, today), tests(r), structures(r)) for r in versions),
+        versions=tuple(
+            RuleVersion(rule_line(r, book, today), rule_tests(r), structures(r)) for r in versions
+        ),
         rows=tuple(rows_of(rule_id, book.matrix)),
         on=on,
         status=now.status_on(on) if now else Status.NOT_IN_FORCE,
@@ -180,7 +182,7 @@ def day_to_show(versions: Iterable[Rule], today: date) -> date:
 # --- tests ----------------------------------------------------------------------------------------------------------------
 
 
-def tests(rule: Rule) -> tuple[Test, ...]:
+def rule_tests(rule: Rule) -> tuple[Test, ...]:
     """Every test of a rule over chip parameters, with its comparisons taken apart."""
     found = []
     for part in rule.classes:

@@ -497,7 +497,7 @@ def rule_page(rule_id: str, today: date, on: date | None = None) -> catalogue.Ru
     if not versions:
         raise UnknownName(f"there is no rule {rule_id!r}; the list of rules has all names")
     day = on or catalogue.day_to_show(versions, today)
-    asks = any(catalogue.tests(rule) for rule in versions)
+    asks = any(catalogue.rule_tests(rule) for rule in versions)
     classes = _kept_classes(book.on(day)) if asks else {}
     return catalogue.rule_page(rule_id, book, classes, day, today)
 

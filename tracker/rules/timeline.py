@@ -107,7 +107,7 @@ def figure(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case int() | float():
-            return f"{value:,.10g}" if value == int(value) else f"{value:,.6g}"
+            return f"{value:,.0f}" if abs(value) < 1e15 and value == int(value) else f"{value:,.6g}"
         case Interval():
             high = "open" if value.high == float("inf") else figure(value.high)
             return f"{figure(value.low)} to {high}"
