@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import logging
-from collections.abc import Iterable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
+from django.db import Error as DatabaseError
 from django.db import models, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 
@@ -17,7 +23,8 @@ from tracker.chips.services import specs_known_at
 from tracker.chips.specs import ChipSpec
 from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
-from tracker.rules import schema
+from tracker.organizations.models import Alias, Organization
+from tracker.rules import schema, table
 from tracker.rules.classify import Classification, compared
 from tracker.rules.models import (
     CountryGroup,
@@ -53,11 +60,7 @@ def load_rules(directory: Path, country_groups: Path | None = None) -> Loaded:
 
     Raises BadInput naming file, rule, field, value and mend.
     """
-    groups_path = country_groups or directory.parent / "country_groups.yaml"
-    documents = {path.name: _parsed(path) for path in sorted(directory.glob("*.yaml"))}
-    if not documents:
-        raise BadInput(f"{directory}: no rule files (*.yaml) here; name the directory that holds them")
-    files = schema.rule_files(documents, _parsed(groups_path), groups_path.name)
+    files = rule_files(directory, country_groups)
     loaded = Loaded()
     with transaction.atomic():
         sources = sources_for_urls(_references(files))
@@ -68,6 +71,15 @@ def load_rules(directory: Path, country_groups: Path | None = None) -> Loaded:
         "rules loaded: %s created, %s updated, %s unchanged", loaded.created, loaded.updated, loaded.unchanged
     )
     return loaded
+
+
+def rule_files(directory: Path, country_groups: Path | None = None) -> schema.RuleFiles:
+    """All rule files of a directory with the country groups, read and checked; see :func:`load_rules`. No database is asked."""
+    groups_path = country_groups or directory.parent / "country_groups.yaml"
+    documents = {path.name: _parsed(path) for path in sorted(directory.glob("*.yaml"))}
+    if not documents:
+        raise BadInput(f"{directory}: no rule files (*.yaml) here; name the directory that holds them")
+    return schema.rule_files(documents, _parsed(groups_path), groups_path.name)
 
 
 def _parsed(path: Path) -> Any:
@@ -376,3 +388,125 @@ def stretches(specs: Mapping[str, ChipSpec], book: RuleBook) -> list[Stretch]:
 def _shown(found: Classification) -> tuple[object, ...]:
     hits = tuple((hit.rule_id, hit.name, hit.truth) for hit in found.hits if hit.truth is not False)
     return found.level, found.eccn, found.paragraph, found.possible, hits
+
+
+# --- tables of chips ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The rules that a table is held against, with the firms its vendors may be; ``told`` says where both come from."""
+
+    daily: table.DailyLaw
+    vendors: table.Vendors
+    told: str
+
+
+def law(directory: Path | None, seeds: Path) -> Law:
+    """The rules of ``directory`` where one is given; else those of the database; else, where that does not answer or holds no
+    rules, those of ``seeds/rules``. Vendors come from the same place (``organizations.csv`` beside the rules, or of ``seeds``).
+
+    Raises BadInput for rule files that cannot be used.
+    """
+    if directory is not None:
+        return _law_of_files(directory, seeds, f"rules: the files of {directory}")
+    try:
+        book = rulebook()
+        if book.rules:
+            return Law(table.DailyLaw(book), _vendors(), "rules: the database")
+        why = "the database holds none"
+    except DatabaseError:
+        why = "no database of the ledger answers"
+    return _law_of_files(seeds / "rules", seeds, f"rules: the files of {seeds / 'rules'} ({why})")
+
+
+def _law_of_files(directory: Path, seeds: Path, told: str) -> Law:
+    book = rule_files(directory).book
+    beside = directory.parent / "organizations.csv"
+    path = beside if beside.exists() else seeds / "organizations.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        firms = [
+            (table.Vendor(row["slug"], row["name"], row["country"]), row["aliases"].split("|"))
+            for row in csv.DictReader(file)
+        ]
+    return Law(table.DailyLaw(book), table.vendor_names(firms), told)
+
+
+def _vendors() -> table.Vendors:
+    """Organizations with their aliases: two queries."""
+    others: dict[int, list[str]] = {}
+    for organization, name in Alias.objects.order_by("id").values_list("organization_id", "name"):
+        others.setdefault(organization, []).append(name)
+    rows = Organization.objects.order_by("id").values_list("id", "slug", "name", "country")
+    return table.vendor_names(
+        (table.Vendor(slug, name, country), others.get(pk, ())) for pk, slug, name, country in rows
+    )
+
+
+def classify_table(
+    source: Path,
+    out: Path,
+    rules: Law,
+    default_day: date,
+    *,
+    overwrite: bool = False,
+    keep_going: bool = False,
+    tell: Callable[[str], object],
+) -> table.Tally:
+    """Classify every row of the CSV file ``source`` into the file ``out``, in their order; what the columns mean: ``table``.
+
+    One row is held at a time, however long the file. ``out`` is put in place at the end, whole, or not at all. ``default_day``
+    serves rows without a date; ``overwrite`` lets columns give way that are called as the added ones. ``tell`` is given every
+    remark on the header and every row that cannot be read. Such rows refuse the file, unless ``keep_going``: then they get no
+    level and the error as their reason.
+
+    Raises BadInput naming file, row, column, value and mend; then nothing is written.
+    """
+    try:
+        with source.open("rb") as file, _replacing(out) as target:
+            lines = table.text_lines(iter(partial(file.readline, table.LONGEST_LINE + 1), b""), source.name)
+            found = table.records(lines, source.name)
+            mark, header = next(found)
+            try:
+                columns = table.layout(header, overwrite=overwrite)
+            except BadInput as error:
+                raise BadInput(f"{source.name}: {error}") from None
+            for note in columns.notes:
+                tell(f"{source.name}: {note}")
+
+            def wrong(number: int, error: table.Unreadable) -> bool:
+                for cell in error.wrong:
+                    tell(f"{source.name}, row {number}, {cell}" if cell.column else f"{source.name}, row {number}: {cell.mend}")
+                return keep_going
+
+            tally = table.Tally()
+            writer = csv.writer(target, delimiter=mark, lineterminator="\n")
+            writer.writerow(columns.out_header)
+            rows = (row for _, row in found)
+            writer.writerows(
+                table.classified(rows, columns, rules.daily, rules.vendors, default_day, tally, wrong)
+            )
+            if tally.unreadable and not keep_going:
+                raise BadInput(
+                    f"{source.name}: {tally.unreadable} rows cannot be read, nothing written; mend them, or use --keep-going to "
+                    "have the others answered"
+                )
+    except OSError as error:
+        raise BadInput(f"{error.filename or source}: {error.strerror or error}") from error
+    return tally
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[IO[str]]:
+    """A file beside ``out`` that takes its place when all went well, and vanishes when not."""
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, out.stat().st_mode & 0o777 if out.exists() else 0o666 & ~mask)
+        os.replace(name, out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
