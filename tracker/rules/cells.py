@@ -24,10 +24,9 @@ from tracker.core.interval import Interval, Number, plain
 
 LONGEST_CELL = 60
 BLANKS = frozenset(
-    "|-|--|---|?|??|.|n/a|na|n.a.|n.a|n/d|nd|nan|none|null|nil|tbd|tba|unknown|not known|not disclosed|undisclosed|unclear".split(
-        "|"
-    )
-)
+    ("", "-", "--", "---", "?", "??", ".", "n/a", "na", "n.a.", "n.a", "n/d", "nd", "nan", "none", "null", "nil", "tbd", "tba",
+     "unknown", "not known", "not disclosed", "undisclosed", "unclear")
+)  # fmt: skip
 """Words for a figure nobody gives (small letters)."""
 
 
@@ -94,9 +93,7 @@ _RANGE = re.compile(r"\s*(?:\.\.\.?|(?<![eE])-|\bto\b)\s*")
 _LARGEST = Decimal(10) ** 12
 
 
-def number(
-    cell: str, units: Units, *, scale: Decimal = Decimal(1), positive: bool = False
-) -> Number | None:
+def number(cell: str, units: Units, *, scale: Decimal = Decimal(1), positive: bool = False) -> Number | None:
     """The figure of a cell, in the column's own unit; a range or limit as an :class:`Interval`; None where it is blank.
 
     ``units``: what may follow the digits. ``scale``: factor of a figure without a unit (a column in TB/s). ``positive``: a zero
@@ -164,9 +161,7 @@ class _Digits:
         if text.startswith("-"):
             return "is negative; write a number of zero or more, or leave it blank if not known"
         if re.fullmatch(r"[0-9.,' _]+", text):
-            return (
-                "can be read in more than one way; write a point before decimals and plain digits, such as 1000.5"
-            )
+            return "can be read in more than one way; write a point before decimals and plain digits, such as 1000.5"
         return "is no number; write one such as 4800 or 33.3, a range 4700-4900, a limit >=4800, or leave it blank"
 
 
@@ -339,7 +334,8 @@ def _ymd(text: str) -> tuple[int, int, int] | None:
 
 # --- vendors ----------------------------------------------------------------------------------------------------------
 
-_LEGAL = set("inc incorporated corp corporation co company ltd limited llc plc gmbh ag sa nv the".split())
+_LEGAL = frozenset(("inc", "incorporated", "corp", "corporation", "co", "company", "ltd", "limited", "llc", "plc", "gmbh",
+                    "ag", "sa", "nv", "the"))  # fmt: skip
 
 
 def name_key(name: str) -> str:
@@ -350,7 +346,20 @@ def name_key(name: str) -> str:
     return " ".join(kept or words)
 
 
-_TRADE = set("labs lab technology technologies semiconductor semiconductors systems group holding holdings".split())
+_TRADE = set(
+    [
+        "labs",
+        "lab",
+        "technology",
+        "technologies",
+        "semiconductor",
+        "semiconductors",
+        "systems",
+        "group",
+        "holding",
+        "holdings",
+    ]
+)
 
 
 def short_name_key(name: str) -> str:

@@ -25,6 +25,7 @@ from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
 from tracker.organizations.models import Alias, Organization
 from tracker.rules import schema, table
+from tracker.rules.answers import DailyLaw, Vendor
 from tracker.rules.classify import Classification, compared
 from tracker.rules.models import (
     CountryGroup,
@@ -397,7 +398,7 @@ def _shown(found: Classification) -> tuple[object, ...]:
 class Law:
     """The rules that a table is held against, with the firms its vendors may be; ``told`` says where both come from."""
 
-    daily: table.DailyLaw
+    daily: DailyLaw
     vendors: table.Vendors
     told: str
 
@@ -413,7 +414,7 @@ def law(directory: Path | None, seeds: Path) -> Law:
     try:
         book = rulebook()
         if book.rules:
-            return Law(table.DailyLaw(book), _vendors(), "rules: the database")
+            return Law(DailyLaw(book), _vendors(), "rules: the database")
         why = "the database holds none"
     except DatabaseError:
         why = "no database of the ledger answers"
@@ -426,10 +427,10 @@ def _law_of_files(directory: Path, seeds: Path, told: str) -> Law:
     path = beside if beside.exists() else seeds / "organizations.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         firms = [
-            (table.Vendor(row["slug"], row["name"], row["country"]), row["aliases"].split("|"))
+            (Vendor(row["slug"], row["name"], row["country"]), row["aliases"].split("|"))
             for row in csv.DictReader(file)
         ]
-    return Law(table.DailyLaw(book), table.vendor_names(firms), told)
+    return Law(DailyLaw(book), table.vendor_names(firms), told)
 
 
 def _vendors() -> table.Vendors:
@@ -439,7 +440,7 @@ def _vendors() -> table.Vendors:
         others.setdefault(organization, []).append(name)
     rows = Organization.objects.order_by("id").values_list("id", "slug", "name", "country")
     return table.vendor_names(
-        (table.Vendor(slug, name, country), others.get(pk, ())) for pk, slug, name, country in rows
+        (Vendor(slug, name, country), others.get(pk, ())) for pk, slug, name, country in rows
     )
 
 
@@ -476,7 +477,11 @@ def classify_table(
 
             def wrong(number: int, error: table.Unreadable) -> bool:
                 for cell in error.wrong:
-                    tell(f"{source.name}, row {number}, {cell}" if cell.column else f"{source.name}, row {number}: {cell.mend}")
+                    tell(
+                        f"{source.name}, row {number}, {cell}"
+                        if cell.column
+                        else f"{source.name}, row {number}: {cell.mend}"
+                    )
                 return keep_going
 
             tally = table.Tally()

@@ -28,15 +28,16 @@ io_bandwidth_gbs, item_form, vendor, date. Instead of tpp, or beside it: dense r
 int4_tops, int8_tops, fp4_tflops, fp8_tflops, fp16_tflops, bf16_tflops, tf32_tflops, fp32_tflops, fp64_tflops; or mac_tops with
 bit_length (TPP = 2 x MacTOPS x bit length). A given tpp counts first; rates that come to another one are told in the reason.
 
-Cells: blank, n/a, unknown, - and ? mean not known. Numbers may carry units (814 mm2, 3.35 TB/s), thousands marks (4,800), ranges
-(4700-4900, 4700..4900) and limits (>=4800, <4800); an approximate ~4800 is refused, for it does not say how far off it may be. die_area_mm2 is
-the applicable die area; of a memory stack it is the area of the package or stack. datacenter: yes, no, true, false, 1, 0, y, n, x.
-item_form: ic, card, board, system, hbm and their usual words, or the number of another carrier (5A992). vendor: slug or name;
-where it is blank no letter is read and the chip counts as designed in the US. date: 2023-11-17, 2023/11/17, 17 Nov 2023, 2023-11.
+Cells: blank, n/a, unknown, - and ? mean not known. Numbers may carry units (814 mm2, 3.35 TB/s), thousands marks (4,800),
+ranges (4700-4900, 4700..4900) and limits (>=4800, <4800); ~4800 is refused, for it does not say how far off it may be.
+die_area_mm2 is the applicable die area; of a memory stack, the area of its package or stack. datacenter: yes, no, true, false,
+1, 0, y, n, x. item_form: ic, card, board, system, hbm and their usual words, or the number of another carrier (5A992). vendor:
+slug or name; where it is blank no letter is read and the chip counts as designed in the US. date: 2023-11-17, 2023/11/17,
+17 Nov 2023, 2023-11.
 
 The file is UTF-8 with commas, semicolons or tabs. Rows that cannot be read are listed with the mend, nothing is written and the
-exit status is 1; with --keep-going they get a blank level and the error as reason, and the exit status is 1 all the same. Nothing of
-this is legal advice.
+exit status is 1; with --keep-going they get a blank level and the error as reason, and the exit status is 1 all the same.
+Nothing of this is legal advice.
 """
 
 
@@ -59,7 +60,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", type=Path, help="table of chips, CSV")
-        parser.add_argument("--out", type=Path, required=True, help="where the table goes, with the columns added")
+        parser.add_argument(
+            "--out", type=Path, required=True, help="where the table goes, with the columns added"
+        )
         parser.add_argument("--date", type=day, help="day for rows without a date; today (UTC) unless given")
         parser.add_argument(
             "--rules", type=Path, help="directory of rule files; else the database, else seeds/rules"
