@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 
@@ -48,7 +49,8 @@ def spec(**row: str):
         ("4800", 4800), ("4,800", 4800), ("4 800", 4800), ("4\u00a0800.5", 4800.5), ("4'800", 4800), ("4.8e3", 4800),
         ("1,234,567", 1234567), ("814 mm2", 814), ("814mm²", 814), ("8.14 cm2", 814), (".5", 0.5), ("", None), (" n/a ", None),
         ("—", None), ("?", None), ("Unknown", None), ("4700-4900", (4700, 4900)), ("4700 – 4900", (4700, 4900)),
-        ("4700..4900", (4700, 4900)), ("4,700 to 4,900", (4700, 4900)), (">=4800", (4800, math.inf)), ("≥ 4800", (4800, math.inf)),
+        ("4700..4900", (4700, 4900)), ("4,700 to 4,900", (4700, 4900)), (">=4800", (4800, math.inf)),
+        ("≥ 4800", (4800, math.inf)),
         ("4800+", (4800, math.inf)), ("at least 4800", (4800, math.inf)), ("<=600", (0, 600)), ("up to 600", (0, 600)),
     ],
 )  # fmt: skip
@@ -64,9 +66,11 @@ def test_a_limit_that_excludes_its_value_keeps_it_outside():
 @pytest.mark.parametrize(
     ("text", "mend"),
     [
-        ("~4800", "write a range such as 4700-4900"), ("about 4800", "approximate"), ("-5", "is negative"), ("4,8", "more than one way"),
+        ("~4800", "write a range such as 4700-4900"), ("about 4800", "approximate"), ("-5", "is negative"),
+        ("4,8", "more than one way"),
         ("4.800,5", "more than one way"), ("4900-4700", "smaller number first"), ("814 nm", "'nm' after its digits"),
-        ("50%", "'%' after its digits"), ("five", "no number"), ("inf", "no number"), ("1e99", "too large"), ("1,000 000", "two ways"),
+        ("50%", "'%' after its digits"), ("five", "no number"), ("inf", "no number"), ("1e99", "too large"),
+        ("1,000 000", "two ways"),
         ("9" * 70, "70 characters"), ("<0", "less than zero"), ("2x", "'x' after its digits"), ("=1+1", "no number"),
     ],
 )  # fmt: skip
@@ -123,8 +127,10 @@ def test_a_day_that_is_none_or_two_is_refused(text):
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("IC", "ic"), ("package", "ic"), ("GPU", "ic"), ("PCIe", "card"), ("PCIe Gen5", "card"), ("SXM5", "board"), ("OAM", "board"),
-        ("Baseboard", "board"), ("server", "system"), ("Rack", "system"), ("hbm", "stack"), ("5A992", "5A992"), ("5a992.c", "5A992"),
+        ("IC", "ic"), ("package", "ic"), ("GPU", "ic"), ("PCIe", "card"), ("PCIe Gen5", "card"),
+        ("SXM5", "board"), ("OAM", "board"),
+        ("Baseboard", "board"), ("server", "system"), ("Rack", "system"), ("hbm", "stack"),
+        ("5A992", "5A992"), ("5a992.c", "5A992"),
         ("3A090.a", "ic"), ("4A090.a", "card"), ("", ""), ("n/a", ""),
     ],
 )  # fmt: skip
@@ -144,7 +150,10 @@ def test_a_form_or_a_flag_nobody_knows_is_refused_with_the_choices():
 
 @pytest.mark.parametrize(
     ("name", "memory"),
-    [("HBM3E", True), ("SK hynix HBM3E 12-high", True), ("16GB HBM2E", True), ("H100 80GB HBM3", False), ("MI300X HBM3", False), ("H20", False)],
+    [
+        ("HBM3E", True), ("SK hynix HBM3E 12-high", True), ("16GB HBM2E", True),
+        ("H100 80GB HBM3", False), ("MI300X HBM3", False), ("H20", False),
+    ],
 )  # fmt: skip
 def test_memory_is_told_from_a_chip_with_such_memory_by_its_name(name, memory):
     assert cells.names_memory(name) is memory
@@ -176,7 +185,8 @@ def test_headers_are_read_in_any_case_with_units_and_signs():
 @pytest.mark.parametrize(
     ("header", "field", "factor"),
     [
-        ("fp8", "fp8_tflops", 1), ("int8", "int8_tops", 1), ("bf16_tflops_dense", "bf16_tflops", 1), ("tops_int8", "int8_tops", 1),
+        ("fp8", "fp8_tflops", 1), ("int8", "int8_tops", 1), ("bf16_tflops_dense", "bf16_tflops", 1),
+        ("tops_int8", "int8_tops", 1),
         ("FP16/BF16 Tensor TFLOPS", "fp16_tflops", 1), ("fp4_pflops", "fp4_tflops", 1000), ("nvfp4 dense", "fp4_tflops", 1),
     ],
 )  # fmt: skip
@@ -418,8 +428,6 @@ def test_no_text_in_a_cell_breaks_the_reading(found):
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_no_bytes_break_the_reading(lines):
-    try:
+    with suppress(BadInput):
         header, *_ = [row for _, row in table.records(table.text_lines(lines, "t.csv"), "t.csv")]
         table.layout(header)
-    except BadInput as error:
-        assert str(error)
