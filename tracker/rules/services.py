@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,9 @@ from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
 from tracker.organizations.models import Alias, Organization
 from tracker.rules import schema, table
-from tracker.rules.answers import DailyLaw, Vendor
+from tracker.rules.answers import DailyLaw, Vendor, without_undated_letters
 from tracker.rules.classify import Classification, compared
+from tracker.rules.licensing import Party, Verdict, verdict
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
@@ -35,6 +36,7 @@ from tracker.rules.models import (
     RuleInterval,
 )
 from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
+from tracker.rules.question import Question, WrongFields
 from tracker.sources.models import Source
 from tracker.sources.services import sources_for_urls
 
@@ -389,6 +391,100 @@ def stretches(specs: Mapping[str, ChipSpec], book: RuleBook) -> list[Stretch]:
 def _shown(found: Classification) -> tuple[object, ...]:
     hits = tuple((hit.rule_id, hit.name, hit.truth) for hit in found.hits if hit.truth is not False)
     return found.level, found.eccn, found.paragraph, found.possible, hits
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A chip under the rules of one day, with how that changed over the days. ``shown_level`` passes over letters of which no
+    first day is known: they say nothing of the level on any one day."""
+
+    classification: Classification
+    shown_level: str
+    rules: RuleSet
+    stretches: list[Stretch]
+
+
+def classified(chip: str, on: date, known_at: datetime | None = None) -> Classified:
+    """Class and timeline of a chip (by slug) from one reading of specifications and rules: seven queries.
+
+    Raises UnknownName where there is no such chip.
+    """
+    specs, book = _specs(chip, known_at), rulebook(known_at)
+    rules = book.on(on)
+    now = compared(specs, rules)
+    return Classified(now, without_undated_letters(now, rules).shown_level, rules, stretches(specs, book))
+
+
+# --- questions ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The answer to a question: class of the chip and verdict on the shipment, under the rules of its day."""
+
+    question: Question
+    on: date
+    classification: Classification
+    shown_level: str
+    rules: RuleSet
+    verdict: Verdict
+    remarks: tuple[str, ...]
+
+
+def evaluate(question: Question, today: date, known_at: datetime | None = None) -> Evaluated:
+    """Answer a question under the rules of the day it names, ``today`` unless it names one. Nothing is written.
+
+    Raises WrongFields where it names a chip or an organization that the ledger does not have.
+    """
+    on = question.on or today
+    wrong: dict[str, str] = {}
+    slugs = {asked.organization for asked in question.parties if asked.organization}
+    vendor = question.spec.vendor if question.spec else ""
+    known = _headquarters(slugs | ({vendor} if vendor else set()), known_at)
+    for index, asked in enumerate(question.parties):
+        if asked.organization and asked.organization not in known:
+            wrong[f"parties[{index}].organization"] = (
+                f"There is no organization {asked.organization!r}; /api/v1/organizations/?search= finds them by name."
+            )
+    specs: Mapping[str, ChipSpec] = {}
+    if question.spec is not None:
+        hq = question.spec.vendor_hq or known.get(vendor, ("", ""))[1]
+        specs = {"": replace(question.spec, vendor_hq=hq)}
+    else:
+        try:
+            specs = _specs(question.chip, known_at)
+        except UnknownName as error:
+            wrong["chip"] = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    if wrong:
+        raise WrongFields(wrong)
+    rules = rulebook(known_at).on(on)
+    found = compared(specs, rules)
+    case = replace(question.case, parties=_parties(question, known))
+    remarks = []
+    if vendor and vendor not in known:
+        remarks.append(f"The ledger has no vendor {vendor!r}: letters to vendors name them by slug.")
+    if question.licence:
+        remarks.append(f"Whether licence {question.licence} covers the shipment is not judged here.")
+    shown = without_undated_letters(found, rules).shown_level
+    return Evaluated(question, on, found, shown, rules, verdict(found, case, rules), tuple(remarks))
+
+
+def _headquarters(slugs: Iterable[str], known_at: datetime | None) -> dict[str, tuple[str, str]]:
+    """Name and country of headquarters of organizations, by slug: one query."""
+    rows = Organization.objects.known_at(known_at).filter(slug__in=list(slugs))
+    return {slug: (name, country) for slug, name, country in rows.values_list("slug", "name", "country")}
+
+
+def _parties(question: Question, known: Mapping[str, tuple[str, str]]) -> tuple[Party, ...]:
+    """The parties as they were given, with name and headquarters of the organizations among them. Their owners and the lists they
+    stand on are as given: what is not given is not known."""
+    found = []
+    for asked in question.parties:
+        name, country = known.get(asked.organization, ("", ""))
+        given = asked.party
+        named = name if asked.organization and given.name == asked.organization else given.name
+        found.append(replace(given, name=named, hq=given.hq or country))
+    return tuple(found)
 
 
 # --- tables of chips ------------------------------------------------------------------------------------------------------
