@@ -163,8 +163,8 @@ def test_every_wrong_field_is_told_by_name_with_the_mend(ask):
     assert error["code"] == "bad_parameter"
     assert set(error["fields"]) == {
         "chip.tpp", "chip.datacenter", "chip.speed", "chip.die_area_mm2", "chip.item_form", "on", "destination",
-        "parties[0].role", "parties[0].parent_hqs", "parties[0].listings[0].list_name", "parties[1]", "notice.answer", "subject_to_ear",
-        "exporter_role", "quantity", "purpose",
+        "parties[0].role", "parties[0].parent_hqs", "parties[0].listings[0].list_name", "parties[1]", "notice.answer",
+        "subject_to_ear", "exporter_role", "quantity", "purpose",
     }  # fmt: skip
     assert "ISO 3166 code of two capital letters" in error["fields"]["destination"][0]
     assert "there are name, " in error["fields"]["chip.speed"][0]

@@ -108,7 +108,7 @@ def test_a_stack_of_memory_needs_no_performance_on_its_sheet(book):
 
 
 @pytest.mark.parametrize(
-    ("tpp", "area", "level"), [(2400.16, 1500.1, "b"), (4795.2, 810, "a"), (1600.32, 500.1, "b")]
+    ("tpp", "area", "level"), [(2401.6, 1501, "b"), (1613.792, 272.6, "a"), (1600.32, 500.1, "b")]
 )
 def test_a_density_that_is_a_threshold_on_paper_is_not_below_it(tpp, area, level):
     assert classify(spec_of({"tpp": tpp, "area": area, "dc": True}), TODAY).level == level
