@@ -79,3 +79,19 @@ def test_every_rate_of_a_sheet_has_a_bit_length():
 @given(st.sampled_from(sorted(BITS_OF_MULTIPLY_INPUTS)), st.floats(0, 1e5))
 def test_one_more_rate_never_lowers_tpp(name, rate):
     assert tpp(replace(A100, **{name: max(rate, getattr(A100, name) or 0)})).low >= tpp(A100).low
+
+
+def test_what_each_source_says_of_a_chip_is_read_in_order_of_rank(db):
+    from tests import factories
+    from tracker.chips.services import specs_known_at
+
+    chip = factories.chip("synthetic-two", specified=False, ics_per_item=2, process_node_nm=5)
+    factories.specification(chip, rank=2, source=factories.source("synthetic-table"), fp8_tflops=900)
+    factories.specification(chip, rank=1, source=factories.source("synthetic-sheet"), fp8_tflops=1000)
+    bare = factories.chip("synthetic-bare", specified=False)
+    found = specs_known_at()
+    assert list(found[chip.pk]) == ["synthetic-sheet", "synthetic-table"]
+    sheet = found[chip.pk]["synthetic-sheet"]
+    assert (sheet.fp8_tflops, sheet.die_area_mm2, sheet.process_node_nm) == (500, 800, 5)
+    assert found[bare.pk][""].slug == "synthetic-bare"
+    assert list(specs_known_at(slug="synthetic-two")) == [chip.pk]

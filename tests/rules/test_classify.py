@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.rules.conftest import documents, groups
 from tracker.chips.specs import ChipSpec, tpp
-from tracker.rules.classify import classify
+from tracker.core.interval import Interval
+from tracker.rules.classify import classify, compared
 from tracker.rules.schema import rule_files
 
 HERE = Path(__file__).parent
@@ -133,6 +134,92 @@ def test_either_side_of_the_letters_thresholds(book):
         for dram, io in [(1400, 0), (1399.9, 0), (0, 1100), (0, 1099.9), (1000, 700), (1000, 699.9)]
     }
     assert list(named.values()) == [True, False, True, False, True, False]
+
+
+def test_a_range_decides_where_all_of_it_agrees_and_names_itself_where_not():
+    base = ChipSpec(marketed_for_datacenters=False, die_area_mm2=600)
+    assert classify(replace(base, tpp_published=Interval(4800, 5000)), TODAY).level == "a"
+    assert classify(replace(base, tpp_published=Interval(4000, 4799.9)), TODAY).level == "none"
+    straddling = classify(replace(base, tpp_published=Interval(4700, 4900)), TODAY)
+    assert (straddling.level, straddling.possible, straddling.missing) == (
+        "undetermined",
+        ("a", "none"),
+        ("tpp",),
+    )
+    area = replace(base, marketed_for_datacenters=True, tpp_published=2400, die_area_mm2=Interval(1400, 1600))
+    assert classify(area, TODAY).missing == ("die_area_mm2",)
+    line = next(line for line in classify(area, TODAY).derivation if "1.6" in line.text)
+    assert (line.value, line.margin, line.truth) == (Interval(1.5, 2400 / 1400), None, None)
+
+
+def test_rates_in_ranges_keep_the_highest_of_both_ends():
+    figure = tpp(ChipSpec(fp8_tflops=Interval(500, 700), fp16_tflops=300))
+    assert (figure.low, figure.high) == (4800, 5600)
+    assert figure.derivation == "TPP 4,800.0 to 5,600.0 = 500 to 700 dense fp8 TOPS x 8 bits"
+
+
+def test_two_sources_are_both_derived_and_what_flips_is_said():
+    one = ChipSpec(fp8_tflops=597, die_area_mm2=600, marketed_for_datacenters=False)
+    specs = {"datasheet": one, "table": replace(one, fp8_tflops=601), "same": replace(one, fp16_tflops=100)}
+    found = compared(specs, TODAY)
+    assert (found.level, [d.who for d in found.differences]) == ("none", ["table"])
+    (other,) = found.differences
+    assert (other.level, other.flips) == ("a", True)
+    assert other.words == (
+        "TPP 4,776.0 = 597.0 dense fp8 TOPS x 8 bits; table: TPP 4,808.0 = 601.0 dense fp8 TOPS x 8 bits; level a instead of none"
+    )
+    assert compared({"table": specs["table"], "datasheet": one}, TODAY).level == "a"
+
+
+def test_a_difference_that_flips_nothing_says_so():
+    one = ChipSpec(fp8_tflops=1979, marketed_for_datacenters=True)
+    found = compared({"a": one, "b": replace(one, fp8_tflops=1900)}, TODAY)
+    assert [(d.flips, d.words.endswith("level a either way")) for d in found.differences] == [(False, True)]
+
+
+@pytest.mark.parametrize(
+    ("form", "eccn", "others"),
+    [("ic", "3A090.b", 0), ("card", "4A090.b", 7), ("5A992", "5A992.z.2", 0), ("", "3A090.b or 4A090.b", 7)],
+)
+def test_a_carrier_takes_the_level_of_the_circuit_inside(form, eccn, others):
+    found = classify(
+        ChipSpec(tpp_published=2896, die_area_mm2=608, marketed_for_datacenters=True, form=form), TODAY
+    )
+    assert (found.eccn, len(found.eccn_else)) == (eccn, others)
+
+
+def test_bands_tell_the_review_of_2026_and_the_duty(book):
+    def bands(tpp_, dram, day="2026-02-01"):
+        found = classify(
+            ChipSpec(tpp_published=tpp_, memory_bandwidth_gbs=dram), book.on(date.fromisoformat(day))
+        )
+        return {hit.rule_id: hit.truth for hit in found.of_kind("band")}
+
+    assert bands(15832, 4800) == {"US-H200-2026": True, "US-S232-2026": True}
+    assert bands(20999.9, 6499.9) == {"US-H200-2026": True}
+    assert bands(21000, 4800) == bands(15832, 6500) == {}
+    assert bands(15832, None) == {"US-H200-2026": None, "US-S232-2026": None}
+    assert bands(15832, 4800, "2026-01-14") == {}
+    assert bands(14000, 4800) == {"US-H200-2026": True}
+
+
+def test_the_shown_level_tells_letters_apart(book):
+    rules = book.on(date(2025, 5, 1))
+    h20 = ChipSpec(
+        vendor="nvidia",
+        fp8_tflops=296,
+        die_area_mm2=814,
+        memory_bandwidth_gbs=4000,
+        marketed_for_datacenters=True,
+    )
+    assert classify(h20, rules).shown_level == "letter"
+    assert classify(replace(h20, vendor="google"), rules).shown_level == "none"
+    silent = classify(replace(h20, memory_bandwidth_gbs=None), rules)
+    assert (silent.shown_level, silent.open_questions) == (
+        "undetermined",
+        ("io_bandwidth_gbs", "total_dram_bandwidth_gbs"),
+    )
+    assert classify(replace(h20, fp8_tflops=1979), rules).shown_level == "a"
 
 
 numbers = st.floats(min_value=1, max_value=40_000)

@@ -64,6 +64,41 @@ def test_a_wrong_field_of_a_rule_is_told(field, value, said):
     assert said in text
 
 
+def test_a_rule_cannot_supersede_one_that_still_runs():
+    text = broken(lambda f: f["rules"]["US-3A090-2023"].update({"supersedes": ["US-GP10-2025"]}))
+    assert "it supersedes US-GP10-2025 from 2023-11-17 on, but US-GP10-2025 runs to no end" in text
+    text = broken(lambda f: f["rules"]["US-NAC"].update({"supersedes": ["US-NAK"]}))
+    assert "field 'supersedes' names 'US-NAK'; no other rule" in text
+
+
+def test_a_savings_clause_needs_two_days_in_order():
+    def clause(**given):
+        return broken(lambda f: f["rules"]["US-MACAU-2023"].update({"savings": given}))
+
+    assert "goods under way need a window" in clause(aboard_by="2023-01-17", until_inclusive="2023-01-16")
+    assert "goods under way need a window" in clause(aboard_by="2023-01-17")
+
+
+@pytest.mark.parametrize("level", ["none", "A", "", "a-datacenter"])
+def test_a_level_is_a_short_name_and_never_none(level):
+    text = broken(lambda f: f["rules"]["US-HBM-2024"]["criteria"]["classes"][0].update({"level": level}))
+    assert "us_ear.yaml, rule US-HBM-2024" in text
+    assert "field 'level'" in text
+
+
+@pytest.mark.parametrize(
+    ("order", "field", "value", "said"),
+    [
+        (110, "exception", "US-NAK", "field 'exception' is 'US-NAK'"),
+        (110, "presumption", "US-NAC", "field 'presumption' is 'US-NAC'; choose from US-FDD-2025"),
+        (110, "footnotes", ["4"], "only rows with party 'listed' speak of lists"),
+        (128, "exporter_roles", ["fab"], "choose from front_end_fabricator, osat"),
+    ],
+)
+def test_what_a_row_says_beside_its_place_is_checked(order, field, value, said):
+    assert said in broken(lambda f: f["rows"][order].update({field: value}))
+
+
 def test_a_misspelt_field_is_refused():
     text = broken(lambda f: f["rules"]["US-NAC"].update({"licence_polcy": "x"}))
     assert "us_ear.yaml, rule US-NAC: field 'licence_polcy' is not known here" in text

@@ -65,10 +65,20 @@ def ultimate_parents(org: OrgKey, stakes: Iterable[Stake], on: date, threshold: 
     with half each are both followed. Raises questions, and no parent for that branch, where a share is not
     known and could reach the threshold, and where a chain of owners runs in a ring.
     """
+    return tops(org, stakes_above(stakes, on), threshold)
+
+
+def stakes_above(stakes: Iterable[Stake], on: date) -> dict[OrgKey, list[Stake]]:
+    """The stakes of one day by what they are stakes in."""
     above: dict[OrgKey, list[Stake]] = {}
     for stake in stakes:
         if stake.period.holds(on):
             above.setdefault(stake.owned, []).append(stake)
+    return above
+
+
+def tops(org: OrgKey, above: Mapping[OrgKey, Sequence[Stake]], threshold: float = THRESHOLD) -> Parents:
+    """:func:`ultimate_parents` over the stakes of one day (:func:`stakes_above`), for many organizations in turn."""
     tops: set[OrgKey] = set()
     questions: set[str] = set()
     _climb(org, above, threshold, (), tops, questions)
@@ -169,14 +179,28 @@ def affiliation(
     stays visible as ``affiliate, rule not in force``. A restricted owner below the threshold is a red
     flag, one of unknown share another.
     """
-    if org in listed:
-        return LISTED
+    return affiliations(on, listed, owners, in_force, unconfirmed, threshold).get(org)
+
+
+def affiliations(
+    on: date,
+    listed: Collection[OrgKey],
+    owners: Owners,
+    in_force: Sequence[Period],
+    unconfirmed: Sequence[Period] = (),
+    threshold: float = THRESHOLD,
+) -> dict[OrgKey, str]:
+    """:func:`affiliation` of every organization of which there is something to say."""
     sure = restricted(listed, owners, threshold)
-    if org in sure:
-        if any(period.holds(on) for period in in_force):
-            return AFFILIATE
-        return AFFILIATE_UNCONFIRMED if any(p.holds(on) for p in unconfirmed) else AFFILIATE_NOT_IN_FORCE
     # an unknown share may be anything up to the whole, so it is tried as the whole
-    if org in _fixpoint(listed, owners, threshold, unknown_share=100.0):
-        return NOT_KNOWN
-    return MINORITY if _held(owners.get(org, {}), sure, 0.0) > 0 else None
+    perhaps = _fixpoint(listed, owners, threshold, unknown_share=100.0)
+    if any(period.holds(on) for period in in_force):
+        word = AFFILIATE
+    else:
+        word = AFFILIATE_UNCONFIRMED if any(p.holds(on) for p in unconfirmed) else AFFILIATE_NOT_IN_FORCE
+    found: dict[OrgKey, str] = {
+        org: MINORITY for org, shares in owners.items() if _held(shares, sure, 0.0) > 0
+    }
+    found |= dict.fromkeys(perhaps, NOT_KNOWN)
+    found |= dict.fromkeys(sure, word)
+    return found | dict.fromkeys(listed, LISTED)

@@ -202,6 +202,7 @@ class VerdictRow:
     rule_ids: tuple[str, ...]
     citations: tuple[str, ...]
     rules: tuple[tuple[RecordRef, str], ...] = ()  # the rule records behind rule_ids, each with its citation
+    decision: str = ""  # one of rules.licensing.DECISIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.period import Period
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
+from tracker.judgement.parties import PartyBook
+from tracker.judgement.querysets import party_book
 from tracker.licences.models import LicenceItem
-from tracker.organizations.models import ListEntry, Organization, OwnershipStake
-from tracker.organizations.ownership import Stake
+from tracker.organizations.models import Organization
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
@@ -43,8 +44,7 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
-from tracker.reconciliation.verdicts import ListingRow, verdicts
-from tracker.rules.licensing import Listing
+from tracker.reconciliation.verdicts import verdicts
 from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
 from tracker.shipments.models import Shipment
@@ -434,23 +434,9 @@ class Ledger:
     # --- parties ----------------------------------------------------------------------------------------------------
 
     @cached_property
-    def stakes(self) -> tuple[Stake, ...]:
-        fields = ("owner_id", "owned_id", "share_percent", "valid_from", "valid_until")
-        rows = self.known(OwnershipStake).order_by("id").values_list(*fields)
-        return tuple(
-            # A stake is recorded without a share where a source names the owner as parent and says no more.
-            Stake(owner, owned, _number(share), Period(start, end), is_parent=share is None)
-            for owner, owned, share, start, end in rows
-        )
-
-    @cached_property
-    def listings(self) -> tuple[ListingRow, ...]:
-        fields = ("organization_id", "list_name", "citation", "footnote", "listed_on", "removed_on")
-        rows = self.known(ListEntry).order_by("id").values_list(*fields)
-        return tuple(
-            ListingRow(organization, Period(start, end), Listing(name, citation, footnote))
-            for organization, name, citation, footnote, start, end in rows
-        )
+    def parties(self) -> PartyBook:
+        """Everybody who can be a party, with stakes, list entries and open questions: small beside the movements."""
+        return party_book(self.rules, self.at)
 
     @cached_property
     def rule_records(self) -> dict[str, list[tuple[Period, RecordRef, str]]]:
@@ -547,13 +533,9 @@ class Ledger:
         people |= {i for licence in licences for i in (licence.consignee_id, licence.end_user_id)}
         all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
         people |= {site.operator_id for site in all_sites.values()}
-        people |= {int(i) for stake in self.stakes for i in (stake.owner, stake.owned)}
+        people |= {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
         organizations = self.organizations(people)
-        judgements = (
-            verdicts(movements, self.specs, organizations, self.stakes, self.listings, self.rules)
-            if judged
-            else {}
-        )
+        judgements = verdicts(movements, self.specs, self.parties, self.rules) if judged else {}
         for movement in movements:
             if verdict := judgements.get(movement.ref.id):
                 judgements[movement.ref.id] = replace(

@@ -52,7 +52,9 @@ ATTEMPTS = 5
 ROWS_PER_SHARE = 20_000
 SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
-_JUDGING = ("core", "chips", "organizations", "rules", "claims", "licences", "shipments", "reconciliation")
+_JUDGING = (
+    "core", "chips", "organizations", "rules", "claims", "licences", "shipments", "judgement", "reconciliation",
+)  # fmt: skip
 
 
 # --- starting -----------------------------------------------------------------------------------------------------------

@@ -128,7 +128,8 @@ class Verdict:
     GENERAL_PROHIBITION_10, or UNKNOWN when the outcomes differ in their answer. ``missing`` is never empty when
     undetermined; ``for_a_person`` are those of them that no record settles. ``outcomes`` holds every end of the
     reading, so that a reader sees what would follow from what. ``dormant``: rows that would have decided otherwise
-    had their rule been in force (stayed, not enforced).
+    had their rule been in force (stayed, not enforced). ``asked``: which facts about parties the reading looked at (hq,
+    listed, affiliate, approved); of two cases that differ in other facts only, the verdict is the same.
     """
 
     on: date
@@ -146,6 +147,7 @@ class Verdict:
     outcomes: tuple[Outcome, ...] = ()
     for_a_person: tuple[str, ...] = ()
     dormant: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +246,7 @@ class _Reader:
         self.items = item_codes(classification, rules.matrix)
         self.for_a_person: set[str] = set()
         self.remarks: set[str] = set()
+        self.asked: set[str] = set()
         self.dormant: dict[int, str] = {}
 
     def read(self, start: int, supposed: Mapping[str, bool], item: str) -> _Reading:
@@ -424,6 +427,7 @@ class _Reader:
         if row.party == "any":
             return True
         negated, kind = row.party.startswith("not "), row.party.removeprefix("not ")
+        self.asked.add(kind)
         if kind == "listed":
             fact = self._listed(row)
         else:
@@ -639,6 +643,7 @@ def _combined(
         outcomes=tuple(outcomes),
         for_a_person=person,
         dormant=tuple(reader.dormant[order] for order in sorted(reader.dormant)) if reader else (),
+        asked=tuple(sorted(reader.asked)) if reader else (),
     )
 
 
@@ -704,15 +709,14 @@ def common_verdict(
         missing = (f"{what} ({told or 'members not known'})", *missing)
     results = dict.fromkeys(verdict.result for verdict in verdicts.values())
     person = _merged(verdict.for_a_person for verdict in verdicts.values())
+    settled = answer != UNDETERMINED or len(results) == 1
     decision = _decided((verdict.decision for verdict in verdicts.values()), missing, person)
     return Verdict(
         on=on,
         answer=answer,
         decision=decision if verdicts else UNKNOWN,
-        result=" or ".join(results) if answer != UNDETERMINED or len(results) == 1 else "UNKNOWN",
-        policy=" or ".join(dict.fromkeys(v.policy for v in verdicts.values() if v.policy))
-        if answer != UNDETERMINED
-        else "",
+        result=" or ".join(results) if settled else "UNKNOWN",
+        policy=" or ".join(dict.fromkeys(v.policy for v in verdicts.values() if v.policy)) if settled else "",
         level=levels.pop() if len(levels) == 1 else "undetermined",
         missing=missing if answer == UNDETERMINED else (),
         reasons=tuple(
@@ -725,4 +729,5 @@ def common_verdict(
         outcomes=tuple(outcome for verdict in verdicts.values() for outcome in verdict.outcomes),
         for_a_person=person if answer == UNDETERMINED else (),
         dormant=_merged(verdict.dormant for verdict in verdicts.values()),
+        asked=tuple(sorted({kind for verdict in verdicts.values() for kind in verdict.asked})),
     )

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from tracker.core.period import Period
@@ -178,8 +179,8 @@ class MatrixRow:
     wins.
 
     ``items``: levels (``b``, ``c``, ``2022``, ``none``), also with an ending that tells whether the chip is marketed for
-    data centers (``a-datacenter``, ``a-other``); empty means any. ``letter``: id of the letter whose addressees' chips the row is about;
-    ``presumption``: id of the rule whose presumption about chips it is about. ``exporter_roles``: only where the
+    data centers (``a-datacenter``, ``a-other``); empty means any. ``letter``: id of the letter whose addressees' chips the
+    row is about; ``presumption``: id of the rule whose presumption about chips it is about. ``exporter_roles``: only where the
     exporter has one of these roles. ``lists``, ``footnotes``: of a row with ``party: listed``, which lists and
     footnotes it speaks of. ``exception``: id of the licence exception that the row opens.
     ``destinations`` and ``not_destinations``: country codes or names of country sets; empty means any.
@@ -295,23 +296,30 @@ def _both(first: bool | None, second: bool | None) -> bool | None:
     return None if first is None or second is None else True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleSet:
-    """Everything in force on one day. ``digest`` names its contents: equal digests, equal law."""
+    """Everything in force on one day."""
 
     on: date
     rules: tuple[Rule, ...]
     matrix: tuple[MatrixRow, ...]
     groups: CountryGroups
-    digest: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the contents: equal digests, equal law."""
+        return _digest(self.rules, self.matrix, self.groups, self.on)
+
+    @cached_property
+    def _statuses(self) -> dict[str, Status]:
+        return {rule.id: rule.status_on(self.on) for rule in self.rules}
 
     def rule(self, rule_id: str) -> Rule | None:
         return next((rule for rule in self.rules if rule.id == rule_id), None)
 
     def status(self, rule_id: str) -> Status:
         """Status on this day; a rule that is not in force (or unknown) says so."""
-        rule = self.rule(rule_id)
-        return rule.status_on(self.on) if rule else Status.NOT_IN_FORCE
+        return self._statuses.get(rule_id, Status.NOT_IN_FORCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +342,7 @@ class RuleBook:
             )
         )
         matrix = tuple(sorted((r for r in self.matrix if r.period.holds(day)), key=lambda r: r.order))
-        groups = self.groups_on(day)
-        return RuleSet(day, rules, matrix, groups, _digest(rules, matrix, groups, day))
+        return RuleSet(day, rules, matrix, self.groups_on(day))
 
     def groups_on(self, day: date) -> CountryGroups:
         names = self.group_names | {m.group for m in self.memberships} | {s.name for s in self.sets}
@@ -353,6 +360,11 @@ class RuleBook:
         periods += [interval.period for rule in self.rules for interval in rule.intervals]
         periods += [row.period for row in self.matrix]
         periods += [member.period for member in (*self.memberships, *self.aliases)]
+        periods += [
+            Period.inclusive(rule.savings.aboard_by, rule.savings.until)
+            for rule in self.rules
+            if rule.savings
+        ]
         return tuple(sorted({day for period in periods for day in (period.start, period.end) if day}))
 
 
