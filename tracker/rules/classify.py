@@ -172,16 +172,10 @@ def parameters(spec: ChipSpec) -> dict[str, Value]:
 
 def _ratio(top: Number | None, area: Number | None, unknown: Interval | None = None) -> Number | None:
     """Quotient over an area in mm2; None where the area is not known (a zero means so), ``unknown`` where only
-    the numerator is not.
-
-    Rounded to nine decimals: 161.6 / 101 is 1.6 on paper and a little less in binary fractions, and 1.6 is a threshold.
-    """
+    the numerator is not."""
     if area is None or interval(area).low <= 0:
         return None
-    if top is None:
-        return unknown
-    quotient = interval(top).over(interval(area))
-    return plain(Interval(round(quotient.low, 9), round(quotient.high, 9)))
+    return unknown if top is None else plain(interval(top).over(interval(area)))
 
 
 def classify(spec: ChipSpec, rules: RuleSet) -> Classification:

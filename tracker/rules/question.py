@@ -40,6 +40,21 @@ class AskedParty:
     party: Party
     organization: str = ""
 
+    def completed(self, record: Party) -> Party:
+        """The party as given, and as ``record`` has it where nothing was given."""
+        given = self.party
+        return replace(
+            given,
+            name=record.name if given.name == self.organization else given.name,
+            hq=given.hq or record.hq,
+            parent_hqs=record.parent_hqs if given.parent_hqs is None else given.parent_hqs,
+            listings=given.listings or record.listings,
+            listing_question=given.listing_question or record.listing_question,
+            screening_question=given.screening_question or record.screening_question,
+            affiliation=record.affiliation if given.affiliation is None else given.affiliation,
+            approved=record.approved if given.approved is None else given.approved,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Question:

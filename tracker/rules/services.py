@@ -431,25 +431,41 @@ class Evaluated:
     remarks: tuple[str, ...]
 
 
-def evaluate(question: Question, today: date, known_at: datetime | None = None) -> Evaluated:
+Resolve = Callable[[Iterable[str], date, datetime | None], Mapping[str, Party]]
+"""Organizations by slug as parties on a day, as known at an instant; a slug that nothing answers to is left out."""
+
+
+def by_headquarters(slugs: Iterable[str], on: date, known_at: datetime | None) -> dict[str, Party]:
+    """Organizations as parties of whom only name and headquarters are taken from the ledger: one query."""
+    rows = Organization.objects.known_at(known_at).filter(slug__in=list(slugs))
+    return {
+        slug: Party(name, hq=country) for slug, name, country in rows.values_list("slug", "name", "country")
+    }
+
+
+def evaluate(
+    question: Question, today: date, known_at: datetime | None = None, resolve: Resolve = by_headquarters
+) -> Evaluated:
     """Answer a question under the rules of the day it names, ``today`` unless it names one. Nothing is written.
+
+    ``resolve`` makes parties of the organizations it names; what the question says of a party goes before that.
 
     Raises WrongFields where it names a chip or an organization that the ledger does not have.
     """
     on = question.on or today
     wrong: dict[str, str] = {}
-    slugs = {asked.organization for asked in question.parties if asked.organization}
     vendor = question.spec.vendor if question.spec else ""
-    known = _headquarters(slugs | ({vendor} if vendor else set()), known_at)
+    slugs = {asked.organization for asked in question.parties} | {vendor}
+    known = resolve(slugs - {""}, on, known_at)
     for index, asked in enumerate(question.parties):
         if asked.organization and asked.organization not in known:
             wrong[f"parties[{index}].organization"] = (
-                f"There is no organization {asked.organization!r}; /api/v1/organizations/?search= finds them by name."
+                f"There is no organization {asked.organization!r}; the list of organizations finds them by name (search=)."
             )
     specs: Mapping[str, ChipSpec] = {}
     if question.spec is not None:
-        hq = question.spec.vendor_hq or known.get(vendor, ("", ""))[1]
-        specs = {"": replace(question.spec, vendor_hq=hq)}
+        hq = known[vendor].hq if vendor in known else ""
+        specs = {"": replace(question.spec, vendor_hq=question.spec.vendor_hq or hq)}
     else:
         try:
             specs = _specs(question.chip, known_at)
@@ -459,32 +475,18 @@ def evaluate(question: Question, today: date, known_at: datetime | None = None) 
         raise WrongFields(wrong)
     rules = rulebook(known_at).on(on)
     found = compared(specs, rules)
-    case = replace(question.case, parties=_parties(question, known))
+    parties = tuple(
+        asked.completed(known[asked.organization]) if asked.organization else asked.party
+        for asked in question.parties
+    )
     remarks = []
     if vendor and vendor not in known:
-        remarks.append(f"The ledger has no vendor {vendor!r}: letters to vendors name them by slug.")
+        remarks.append(f"The ledger has no vendor {vendor!r}; letters name vendors by their slugs.")
     if question.licence:
         remarks.append(f"Whether licence {question.licence} covers the shipment is not judged here.")
     shown = without_undated_letters(found, rules).shown_level
-    return Evaluated(question, on, found, shown, rules, verdict(found, case, rules), tuple(remarks))
-
-
-def _headquarters(slugs: Iterable[str], known_at: datetime | None) -> dict[str, tuple[str, str]]:
-    """Name and country of headquarters of organizations, by slug: one query."""
-    rows = Organization.objects.known_at(known_at).filter(slug__in=list(slugs))
-    return {slug: (name, country) for slug, name, country in rows.values_list("slug", "name", "country")}
-
-
-def _parties(question: Question, known: Mapping[str, tuple[str, str]]) -> tuple[Party, ...]:
-    """The parties as they were given, with name and headquarters of the organizations among them. Their owners and the lists they
-    stand on are as given: what is not given is not known."""
-    found = []
-    for asked in question.parties:
-        name, country = known.get(asked.organization, ("", ""))
-        given = asked.party
-        named = name if asked.organization and given.name == asked.organization else given.name
-        found.append(replace(given, name=named, hq=given.hq or country))
-    return tuple(found)
+    judged = verdict(found, replace(question.case, parties=parties), rules)
+    return Evaluated(question, on, found, shown, rules, judged, tuple(remarks))
 
 
 # --- tables of chips ------------------------------------------------------------------------------------------------------
