@@ -299,7 +299,9 @@ def _classifying(rules: RuleSet) -> Hashable:
     return tuple(
         (rule.id, rule.period.start, status)
         for rule in rules.rules
-        if (rule.classes or rule.letter or rule.presumption or rule.bands)
+        if (
+            rule.classes or rule.letter or rule.presumption
+        )  # bands change how licences are reviewed, not who needs one
         and (status := rules.status(rule.id)) in (Status.ACTIVE, Status.UNCONFIRMED)
     )
 
