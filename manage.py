@@ -10,6 +10,8 @@ from config import bootstrap
 
 # These look after the servers themselves, or never ask the database anything.
 WITHOUT_SERVERS = {"", "test", "check_all", "collectstatic", "help", "version", "--version", "--help"}
+# These read files where no database answers.
+CAN_DO_WITHOUT = {"classify"}
 
 
 def main(argv: list[str]) -> None:
@@ -20,15 +22,21 @@ def main(argv: list[str]) -> None:
     command = "".join(argv[1:2])
     if command == "services":  # without Django: no error in a model can keep the servers from stopping
         sys.exit(embedded.main(argv[2:]))
-    if command not in WITHOUT_SERVERS and not {"--help", "-h"} & set(argv):
+    if needs_servers(command, argv):
         try:
             embedded.up()
         except embedded.ServicesError as error:
-            sys.exit(f"manage.py {command}: {error}")
+            if command not in CAN_DO_WITHOUT:
+                sys.exit(f"manage.py {command}: {error}")
 
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(argv)
+
+
+def needs_servers(command: str, argv: list[str]) -> bool:
+    asks_files = command in CAN_DO_WITHOUT and any(word.split("=")[0] == "--rules" for word in argv)
+    return command not in WITHOUT_SERVERS and not asks_files and not {"--help", "-h"} & set(argv)
 
 
 if __name__ == "__main__":

@@ -60,6 +60,24 @@ def known_at(request: Request) -> datetime | None:
     return at
 
 
+def today() -> date:
+    """Today in UTC."""
+    return datetime.now(UTC).date()
+
+
+def on(request: Request) -> date:
+    """The day asked about; today (UTC) unless the reader names one."""
+    text = request.query_params.get("on")
+    if text is None:
+        return today()
+    try:
+        if len(text) == len("2026-03-01"):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise BadParameters({"on": f"on {text!r} is no day that exists: write 2024-06-01."})
+
+
 def _instant(text: str) -> datetime:
     try:
         if len(text) == len("2026-03-01"):

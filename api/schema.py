@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
 from rest_framework.serializers import Serializer
@@ -40,19 +42,21 @@ def _query(name: str, text: str, kind: Any = str, **more: Any) -> OpenApiParamet
 VERSION_PARAMETER = _query("version", "Only this version.", int)
 
 
+class AskingSession(SessionScheme):
+    """A session that asks is described as one that reads."""
+
+    target_class = "api.base.SessionThatOnlyAsks"
+    name = "cookieOfQuestions"
+
+
 class LedgerSchema(AutoSchema):
     """Adds the parameters that the view itself reads and the shape of errors."""
 
     def get_override_parameters(self) -> Parameters:
         view: Any = self.view  # a resource, with more to it than any APIView
         parameters: Parameters = []
-        if view.versioned and view.action in ("list", "retrieve"):
-            parameters.append(
-                _query(
-                    "known_at",
-                    "Read as known at this instant (2026-03-01T00:00:00Z), or at the end of this day in UTC.",
-                )
-            )
+        if view.versioned and view.action in ("list", "retrieve", "classification"):
+            parameters += self.known_at_parameters()
         if view.action == "list":
             offered = [
                 name
@@ -69,7 +73,18 @@ class LedgerSchema(AutoSchema):
                     "count", f"'capped' counts the rows of the filter, up to {COUNT_CAP:,}.", enum=["capped"]
                 ),
             ]
+        if view.action == "classification":
+            parameters.append(_query("on", "Under the rules of this day; today (UTC) unless given.", date))
         return [*parameters, VERSION_PARAMETER] if view.action == "versions" else parameters
+
+    @staticmethod
+    def known_at_parameters() -> Parameters:
+        return [
+            _query(
+                "known_at",
+                "Read as known at this instant (2026-03-01T00:00:00Z), or at the end of this day in UTC.",
+            )
+        ]
 
     def get_description(self) -> str:  # type: ignore[override]  # as AutoSchema itself overrides it
         return self.view.describe() if hasattr(self.view, "describe") else super().get_description()

@@ -21,13 +21,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from api import access, errors, export, filters, parameters, rows, serializers
+from api import access, errors, export, filters, judgements, parameters, rows, serializers
 from api.base import Reading
 from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
 from tracker.organizations.models import OrganizationQuerySet
+from tracker.rules.services import classified
 
 SomeResponse = TypeVar("SomeResponse", bound=HttpResponseBase)
 
@@ -237,6 +238,16 @@ class Chips(VersionedResource):
         figures = derived_figures(self.known_at, chip=record["id"])
         for specification in record["specifications"]:
             specification["derived"] = figures[specification["id"]]
+
+    @extend_schema(responses=judgements.ChipClassification)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def classification(self, request: Request, pk: str) -> Response:
+        """What the chip is under the rules of a day, with every comparison that decided, and how that changed with the law."""
+        parameters.refuse_unknown(request, ["format", "known_at", "on"], versioned=True)
+        day = parameters.on(request)
+        slug = self.record(pk, rows.plan(self.row_class))["slug"]
+        found = classified(slug, day, self.known_at)
+        return self._dated(Response(judgements.classification_body(slug, found, self.known_at)))
 
 
 def derived_figures(at: datetime | None, **which: Any) -> dict[int, dict[str, Any]]:

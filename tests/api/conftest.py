@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import connection
 from rest_framework.test import APIClient
 
 from tests import factories
+from tests.rules.conftest import SEEDS
+from tracker.rules.services import load_rules
 
 
 class Reader:
@@ -79,3 +83,16 @@ def world(db: None) -> factories.Cast:
     factories.report(run)
     factories.import_run("synthetic-import")
     return cast
+
+
+@pytest.fixture(scope="module")
+def rules(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The rules of the seed files, once for the module: loading them takes longer than all its tests."""
+    with django_db_blocker.unblock():
+        load_rules(SEEDS / "rules")
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE tracker_exportrule, tracker_ruleinterval, tracker_licencerequirement, tracker_countrygroup, "
+            "tracker_countrygroupmember, tracker_source, tracker_recordversion CASCADE"
+        )

@@ -18,7 +18,12 @@ DAYS = (Side("2023-11-16", date(2023, 11, 16)), Side("2023-11-17", date(2023, 11
 
 
 def moved(world, scope, quantity, **given):  # noqa: F811
-    place = {"origin_country": "TW", "destination_country": "CN", "shipped_on": date(2024, 1, 1), "grade": "C"}
+    place = {
+        "origin_country": "TW",
+        "destination_country": "CN",
+        "shipped_on": date(2024, 1, 1),
+        "grade": "C",
+    }
     chosen = world["scopes"][scope]
     named = {"chip": chosen} if hasattr(chosen, "specifications") else {"family": chosen}
     return factories.shipment(quantity=quantity, **(place | named | given))
@@ -75,7 +80,8 @@ def test_another_rule_book_is_compared_on_the_day_each_line_left(world):  # noqa
     enforced = replace(
         book,
         rules=tuple(
-            replace(rule, enforcement="in force") if rule.id == "US-AIDIFF-2025" else rule for rule in book.rules
+            replace(rule, enforcement="in force") if rule.id == "US-AIDIFF-2025" else rule
+            for rule in book.rules
         ),
     )
     found = between((Side("law"), Side("framework enforced")), after=enforced)

@@ -98,6 +98,23 @@ def test_memory_stacks_are_level_c_above_two_gigabytes_a_second_per_square_milli
     assert classify(replace(dense, package_area_mm2=None), after).missing == ("package_area_mm2",)
 
 
+def test_a_stack_of_memory_needs_no_performance_on_its_sheet(book):
+    stack = ChipSpec(
+        is_hbm_stack=True,
+        memory_bandwidth_gbs=243,
+        package_area_mm2=121,
+        copackaged_with_dominant_logic=False,
+    )
+    assert classify(stack, book.on(date(2025, 1, 1))).possible == ("c",)
+
+
+@pytest.mark.parametrize(
+    ("tpp", "area", "level"), [(2401.6, 1501, "b"), (1613.792, 272.6, "a"), (1600.32, 500.1, "b")]
+)
+def test_a_density_that_is_a_threshold_on_paper_is_not_below_it(tpp, area, level):
+    assert classify(spec_of({"tpp": tpp, "area": area, "dc": True}), TODAY).level == level
+
+
 def test_a_letter_may_name_a_chip_whose_sheet_is_silent(book):
     spec = ChipSpec(
         slug="x", vendor="amd", fp16_tflops=100, memory_bandwidth_gbs=1000, marketed_for_datacenters=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,14 @@ class Interval:
         return Interval(self.low * factor, self.high * factor)
 
     def over(self, divisor: Interval) -> Interval:
-        """The range of the quotient of two positive numbers."""
-        return Interval(self.low / divisor.high, self.high / divisor.low)
+        """The range of the quotient of two positive numbers, as on paper.
+
+        Divided as decimals: 2,401.6 / 1,501 is 1.6, and a little less in binary fractions; 1.6 is a threshold.
+
+        >>> Interval(2401.6, 2401.6).over(Interval(1501.0, 1501.0)).low
+        1.6
+        """
+        return Interval(_quotient(self.low, divisor.high), _quotient(self.high, divisor.low))
 
     def __str__(self) -> str:
         if self.is_point:
@@ -39,6 +46,10 @@ class Interval:
         if math.isinf(self.high):
             return f"at least {self.low:,.10g}"
         return f"{self.low:,.10g} to {self.high:,.10g}"
+
+
+def _quotient(top: float, bottom: float) -> float:
+    return float(Decimal(repr(float(top))) / Decimal(repr(float(bottom))))
 
 
 Number = float | Interval

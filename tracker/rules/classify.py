@@ -162,6 +162,8 @@ def parameters(spec: ChipSpec) -> dict[str, Value]:
     """
     figure = tpp(spec)
     total = plain(figure.interval) if figure is not None else None
+    if total is None and spec.is_hbm_stack:
+        total = 0.0  # a stack of memory multiplies nothing, and no sheet says so
     bandwidth = spec.memory_bandwidth_gbs
     return {
         "tpp": total,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 from django.core.cache import cache
+from django.db import Error as DatabaseError
 from django.db import models, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
 from django.db.models import Count, Max, Value
@@ -21,9 +27,11 @@ from tracker.chips.services import specs_known_at
 from tracker.chips.specs import ChipSpec
 from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
-from tracker.organizations.models import Organization
-from tracker.rules import catalogue, schema
+from tracker.organizations.models import Alias, Organization
+from tracker.rules import catalogue, schema, table
+from tracker.rules.answers import DailyLaw, Vendor, without_undated_letters
 from tracker.rules.classify import Classification, classify, compared
+from tracker.rules.licensing import Party, Verdict, verdict
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
@@ -32,6 +40,7 @@ from tracker.rules.models import (
     RuleInterval,
 )
 from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
+from tracker.rules.question import Question, WrongFields
 from tracker.rules.timeline import Stretch, comparison_words, deciding, stretches
 from tracker.sources.models import Source
 from tracker.sources.services import sources_for_urls
@@ -59,11 +68,7 @@ def load_rules(directory: Path, country_groups: Path | None = None) -> Loaded:
 
     Raises BadInput naming file, rule, field, value and mend.
     """
-    groups_path = country_groups or directory.parent / "country_groups.yaml"
-    documents = {path.name: _parsed(path) for path in sorted(directory.glob("*.yaml"))}
-    if not documents:
-        raise BadInput(f"{directory}: no rule files (*.yaml) here; name the directory that holds them")
-    files = schema.rule_files(documents, _parsed(groups_path), groups_path.name)
+    files = rule_files(directory, country_groups)
     loaded = Loaded()
     with transaction.atomic():
         sources = sources_for_urls(_references(files))
@@ -74,6 +79,15 @@ def load_rules(directory: Path, country_groups: Path | None = None) -> Loaded:
         "rules loaded: %s created, %s updated, %s unchanged", loaded.created, loaded.updated, loaded.unchanged
     )
     return loaded
+
+
+def rule_files(directory: Path, country_groups: Path | None = None) -> schema.RuleFiles:
+    """All rule files of a directory with the country groups, read and checked; see :func:`load_rules`. No database is asked."""
+    groups_path = country_groups or directory.parent / "country_groups.yaml"
+    documents = {path.name: _parsed(path) for path in sorted(directory.glob("*.yaml"))}
+    if not documents:
+        raise BadInput(f"{directory}: no rule files (*.yaml) here; name the directory that holds them")
+    return schema.rule_files(documents, _parsed(groups_path), groups_path.name)
 
 
 def _parsed(path: Path) -> Any:
@@ -567,3 +581,225 @@ def _in_words(stretch: Stretch) -> StretchInWords:
         letters=tuple((hit.rule_id, hit.truth is True) for hit in now.letters),
         rules=tuple(rules.items()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A chip under the rules of one day, with how that changed over the days. ``shown_level`` passes over letters of which no
+    first day is known: they say nothing of the level on any one day."""
+
+    classification: Classification
+    shown_level: str
+    rules: RuleSet
+    stretches: list[Stretch]
+
+
+def classified(chip: str, on: date, known_at: datetime | None = None) -> Classified:
+    """Class and timeline of a chip (by slug) from one reading of specifications and rules: seven queries.
+
+    Raises UnknownName where there is no such chip.
+    """
+    specs, book = _specs(chip, known_at), rulebook(known_at)
+    rules = book.on(on)
+    now = compared(specs, rules)
+    return Classified(now, without_undated_letters(now, rules).shown_level, rules, stretches(specs, book))
+
+
+# --- questions ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The answer to a question: class of the chip and verdict on the shipment, under the rules of its day."""
+
+    question: Question
+    on: date
+    classification: Classification
+    shown_level: str
+    rules: RuleSet
+    verdict: Verdict
+    remarks: tuple[str, ...]
+
+
+Resolve = Callable[[Iterable[str], date, datetime | None], Mapping[str, Party]]
+"""Organizations by slug as parties on a day, as known at an instant; a slug that nothing answers to is left out."""
+
+
+def by_headquarters(slugs: Iterable[str], on: date, known_at: datetime | None) -> dict[str, Party]:
+    """Organizations as parties of whom only name and headquarters are taken from the ledger: one query."""
+    rows = Organization.objects.known_at(known_at).filter(slug__in=list(slugs))
+    return {
+        slug: Party(name, hq=country) for slug, name, country in rows.values_list("slug", "name", "country")
+    }
+
+
+def evaluate(
+    question: Question, today: date, known_at: datetime | None = None, resolve: Resolve = by_headquarters
+) -> Evaluated:
+    """Answer a question under the rules of the day it names, ``today`` unless it names one. Nothing is written.
+
+    ``resolve`` makes parties of the organizations it names; what the question says of a party goes before that.
+
+    Raises WrongFields where it names a chip or an organization that the ledger does not have.
+    """
+    on = question.on or today
+    wrong: dict[str, str] = {}
+    vendor = question.spec.vendor if question.spec else ""
+    slugs = {asked.organization for asked in question.parties} | {vendor}
+    known = resolve(slugs - {""}, on, known_at)
+    for index, asked in enumerate(question.parties):
+        if asked.organization and asked.organization not in known:
+            wrong[f"parties[{index}].organization"] = (
+                f"There is no organization {asked.organization!r}; the list of organizations finds them by name (search=)."
+            )
+    specs: Mapping[str, ChipSpec] = {}
+    if question.spec is not None:
+        hq = known[vendor].hq if vendor in known else ""
+        specs = {"": replace(question.spec, vendor_hq=question.spec.vendor_hq or hq)}
+    else:
+        try:
+            specs = _specs(question.chip, known_at)
+        except UnknownName as error:
+            wrong["chip"] = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    if wrong:
+        raise WrongFields(wrong)
+    rules = rulebook(known_at).on(on)
+    found = compared(specs, rules)
+    parties = tuple(
+        asked.completed(known[asked.organization]) if asked.organization else asked.party
+        for asked in question.parties
+    )
+    remarks = []
+    if vendor and vendor not in known:
+        remarks.append(f"The ledger has no vendor {vendor!r}; letters name vendors by their slugs.")
+    if question.licence:
+        remarks.append(f"Whether licence {question.licence} covers the shipment is not judged here.")
+    shown = without_undated_letters(found, rules).shown_level
+    judged = verdict(found, replace(question.case, parties=parties), rules)
+    return Evaluated(question, on, found, shown, rules, judged, tuple(remarks))
+
+
+# --- tables of chips ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The rules that a table is held against, with the firms its vendors may be; ``told`` says where both come from."""
+
+    daily: DailyLaw
+    vendors: table.Vendors
+    told: str
+
+
+def law(directory: Path | None, seeds: Path) -> Law:
+    """The rules of ``directory`` where one is given; else those of the database; else, where that does not answer or holds no
+    rules, those of ``seeds/rules``. Vendors come from the same place (``organizations.csv`` beside the rules, or of ``seeds``).
+
+    Raises BadInput for rule files that cannot be used.
+    """
+    if directory is not None:
+        return _law_of_files(directory, seeds, f"rules: the files of {directory}")
+    try:
+        book = rulebook()
+        if book.rules:
+            return Law(DailyLaw(book), _vendors(), "rules: the database")
+        why = "the database holds none"
+    except DatabaseError:
+        why = "no database of the ledger answers"
+    return _law_of_files(seeds / "rules", seeds, f"rules: the files of {seeds / 'rules'} ({why})")
+
+
+def _law_of_files(directory: Path, seeds: Path, told: str) -> Law:
+    book = rule_files(directory).book
+    beside = directory.parent / "organizations.csv"
+    path = beside if beside.exists() else seeds / "organizations.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        firms = [
+            (Vendor(row["slug"], row["name"], row["country"]), row["aliases"].split("|"))
+            for row in csv.DictReader(file)
+        ]
+    return Law(DailyLaw(book), table.vendor_names(firms), told)
+
+
+def _vendors() -> table.Vendors:
+    """Organizations with their aliases: two queries."""
+    others: dict[int, list[str]] = {}
+    for organization, name in Alias.objects.order_by("id").values_list("organization_id", "name"):
+        others.setdefault(organization, []).append(name)
+    rows = Organization.objects.order_by("id").values_list("id", "slug", "name", "country")
+    return table.vendor_names(
+        (Vendor(slug, name, country), others.get(pk, ())) for pk, slug, name, country in rows
+    )
+
+
+def classify_table(
+    source: Path,
+    out: Path,
+    rules: Law,
+    default_day: date,
+    *,
+    overwrite: bool = False,
+    keep_going: bool = False,
+    tell: Callable[[str], object],
+) -> table.Tally:
+    """Classify every row of the CSV file ``source`` into the file ``out``, in their order; what the columns mean: ``table``.
+
+    One row is held at a time, however long the file. ``out`` is put in place at the end, whole, or not at all. ``default_day``
+    serves rows without a date; ``overwrite`` lets columns give way that are called as the added ones. ``tell`` is given every
+    remark on the header and every row that cannot be read. Such rows refuse the file, unless ``keep_going``: then they get no
+    level and the error as their reason.
+
+    Raises BadInput naming file, row, column, value and mend; then nothing is written.
+    """
+    try:
+        with source.open("rb") as file, _replacing(out) as target:
+            lines = table.text_lines(iter(partial(file.readline, table.LONGEST_LINE + 1), b""), source.name)
+            found = table.records(lines, source.name)
+            mark, header = next(found)
+            try:
+                columns = table.layout(header, overwrite=overwrite)
+            except BadInput as error:
+                raise BadInput(f"{source.name}: {error}") from None
+            for note in columns.notes:
+                tell(f"{source.name}: {note}")
+
+            def wrong(number: int, error: table.Unreadable) -> bool:
+                for cell in error.wrong:
+                    tell(
+                        f"{source.name}, row {number}, {cell}"
+                        if cell.column
+                        else f"{source.name}, row {number}: {cell.mend}"
+                    )
+                return keep_going
+
+            tally = table.Tally()
+            writer = csv.writer(target, delimiter=mark, lineterminator="\n")
+            writer.writerow(columns.out_header)
+            rows = (row for _, row in found)
+            writer.writerows(
+                table.classified(rows, columns, rules.daily, rules.vendors, default_day, tally, wrong)
+            )
+            if tally.unreadable and not keep_going:
+                raise BadInput(
+                    f"{source.name}: {tally.unreadable} rows cannot be read, nothing written; mend them, or use --keep-going to "
+                    "have the others answered"
+                )
+    except OSError as error:
+        raise BadInput(f"{error.filename or source}: {error.strerror or error}") from error
+    return tally
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[IO[str]]:
+    """A file beside ``out`` that takes its place when all went well, and vanishes when not."""
+    handle, name = tempfile.mkstemp(prefix=f".{out.name}.", dir=out.parent)
+    try:
+        with open(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, out.stat().st_mode & 0o777 if out.exists() else 0o666 & ~mask)
+        os.replace(name, out)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
