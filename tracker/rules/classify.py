@@ -51,11 +51,20 @@ class Hit:
     """
 
     kind: str
-    rule_id: str
+    rule: Rule
     name: str
     truth: bool | None
     missing: tuple[str, ...]
-    derivation: tuple[DerivationLine, ...]
+    answer: Evaluation
+
+    @property
+    def rule_id(self) -> str:
+        return self.rule.id
+
+    @property
+    def derivation(self) -> tuple[DerivationLine, ...]:
+        """Every comparison of the test."""
+        return tuple(_lines(self.rule, self.name or self.kind, self.answer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +87,8 @@ class Classification:
     """What the chip is under the rules of one day.
 
     ``possible``: the levels it can have given what is known (one, unless ``level`` is undetermined).
-    ``eccn`` and ``paragraph`` are empty when no level is certain; ``eccn_else`` are the numbers of the same
+    ``tests``: what was asked, by rule and paragraph, with its evaluation; ``derivation`` tells it line by line. ``eccn``
+    and ``paragraph`` are empty when no level is certain; ``eccn_else`` are the numbers of the same
     level for other carriers (encryption, telecommunication). ``datacenter`` repeats the marketing flag, which
     the licence matrix asks for as well. ``differences``: what other figures for the chip would lead to.
     """
@@ -88,7 +98,7 @@ class Classification:
     paragraph: str
     possible: tuple[str, ...]
     missing: tuple[str, ...]
-    derivation: tuple[DerivationLine, ...]
+    tests: tuple[tuple[Rule, str, Evaluation], ...]
     hits: tuple[Hit, ...]
     rule_ids: tuple[str, ...]
     datacenter: bool | None
@@ -98,6 +108,13 @@ class Classification:
     tpp: TppFigure | None
     eccn_else: tuple[str, ...] = ()
     differences: tuple[Difference, ...] = ()
+
+    @property
+    def derivation(self) -> tuple[DerivationLine, ...]:
+        """Every comparison that was made, in the order of the rules and their paragraphs."""
+        return tuple(
+            line for rule, paragraph, answer in self.tests for line in _lines(rule, paragraph, answer)
+        )
 
     @property
     def letters(self) -> tuple[Hit, ...]:
@@ -247,7 +264,7 @@ def _classified(spec: ChipSpec, rules: RuleSet) -> Classification:
         paragraph=certain.paragraph if known and certain else "",
         possible=possible,
         missing=() if known else _roots((name for t in tested for name in t.missing), values),
-        derivation=tuple(line for t in tested for line in t.lines),
+        tests=tuple(asked for t in tested for asked in t.asked),
         hits=tuple(hit for rule in live for hit in _hits(rule, values)),
         rule_ids=tuple(dict.fromkeys(t.rule.id for t in tested)),
         datacenter=spec.marketed_for_datacenters,
@@ -267,14 +284,14 @@ class _Tested:
     truth: bool | None
     paragraph: str
     missing: tuple[str, ...]
-    lines: tuple[DerivationLine, ...]
+    asked: tuple[tuple[Rule, str, Evaluation], ...]
 
 
 def _tested(rule: Rule, test: ClassTest, values: dict[str, Value]) -> _Tested:
     answers = [(paragraph.name, paragraph.when.evaluate(values)) for paragraph in test.paragraphs]
-    lines = [line for name, answer in answers for line in _lines(rule, name, answer)]
+    asked = [(rule, name, answer) for name, answer in answers]
     scope = test.scope.evaluate(values) if test.scope else Evaluation(True)
-    lines += _lines(rule, f"scope of level {test.level}", scope)
+    asked.append((rule, f"scope of level {test.level}", scope))
     truths = [answer.truth for _, answer in answers]
     any_paragraph = True if True in truths else None if None in truths else False
     missing: set[str] = set()
@@ -288,7 +305,7 @@ def _tested(rule: Rule, test: ClassTest, values: dict[str, Value]) -> _Tested:
         if any_paragraph is None:
             missing.update(name for _, answer in answers for name in answer.missing)
     name = next((name for name, answer in answers if answer.truth), "")
-    return _Tested(rule, test, truth, name if truth else "", tuple(sorted(missing)), tuple(lines))
+    return _Tested(rule, test, truth, name if truth else "", tuple(sorted(missing)), tuple(asked))
 
 
 _DERIVED = {
@@ -337,8 +354,7 @@ def _hits(rule: Rule, values: dict[str, Value]) -> Iterator[Hit]:
     for kind, name, when in tests:
         if when is not None:
             answer = when.evaluate(values)
-            lines = tuple(_lines(rule, name or kind, answer))
-            yield Hit(kind, rule.id, name, answer.truth, _roots(answer.missing, values), lines)
+            yield Hit(kind, rule, name, answer.truth, _roots(answer.missing, values), answer)
 
 
 CARRIERS = ("card", "board", "system")

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ast
 import math
+import operator as operators
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -212,8 +213,11 @@ def _comparison(
 ) -> tuple[bool | None, frozenset[str]]:
     answers = []
     left_node = node.left
-    for operator, right_node in zip(node.ops, node.comparators, strict=True):
-        if type(operator) in _MEMBER:
+    for operator, right_node, usual in zip(node.ops, node.comparators, _usual(node), strict=True):
+        value = values.get(usual.name) if usual is not None else None
+        if usual is not None and type(value) is float and math.isfinite(value):
+            entry, missing = usual.asked(value), _NOTHING
+        elif type(operator) in _MEMBER:
             entry, missing = _membership(left_node, operator, right_node, values)
         else:
             entry, missing = _pair(left_node, operator, right_node, values)
@@ -221,6 +225,51 @@ def _comparison(
         answers.append((entry.truth, missing))
         left_node = right_node
     return _connected(answers, decisive=False)
+
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Usual:
+    """The usual comparison, a parameter against a number, made ready: a ledger asks it hundreds of thousands of times."""
+
+    name: str
+    symbol: str
+    threshold: float
+    text: str
+
+    def asked(self, value: float) -> Comparison:
+        truth = bool(_OPERATORS[self.symbol](value, self.threshold))
+        margin = round(value - self.threshold, 9)
+        return Comparison(self.text, (self.name,), value, self.symbol, self.threshold, truth, margin)
+
+
+_OPERATORS = {
+    "<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge, "==": operators.eq, "!=": operators.ne,
+}  # fmt: skip
+
+
+def _usual(node: ast.Compare) -> list[_Usual | None]:
+    """The parts of a comparison that are usual ones, worked out once and kept on the node."""
+    found: list[_Usual | None] | None = getattr(node, "usual", None)
+    if found is None:
+        lefts = [node.left, *node.comparators]
+        found = [_as_usual(*part) for part in zip(lefts, node.ops, node.comparators, strict=False)]
+        node.usual = found  # type: ignore[attr-defined]  # ours
+    return found
+
+
+def _as_usual(left: ast.expr, operator: ast.cmpop, right: ast.expr) -> _Usual | None:
+    symbol = _COMPARE.get(type(operator))
+    if symbol is not None and isinstance(left, ast.Constant):
+        left, right, symbol = right, left, _MIRRORED[symbol]
+    if symbol is None or not isinstance(left, ast.Name) or not isinstance(right, ast.Constant):
+        return None
+    threshold = right.value
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        return None
+    return _Usual(left.id, symbol, float(threshold), f"{_shown(left)} {symbol} {_shown(right)}")
 
 
 def _pair(
@@ -232,7 +281,7 @@ def _pair(
         left, right, symbol = right, left, _MIRRORED[symbol]
     first, second = (right_node, left_node) if left_node_is_constant else (left_node, right_node)
     truth = _holds(left.value, symbol, right.value)
-    text = f"{ast.unparse(first)} {symbol} {ast.unparse(second)}"
+    text = f"{_shown(first)} {symbol} {_shown(second)}"
     entry = Comparison(
         text,
         left.names + right.names,
@@ -265,9 +314,18 @@ def _membership(
     symbol = _MEMBER[type(operator)]
     if truth is not None and symbol == "not in":
         truth = not truth
-    listed = ", ".join(ast.unparse(element) for element in right_node.elts)
-    text = f"{ast.unparse(left_node)} {symbol} ({listed})"
+    listed = ", ".join(_shown(element) for element in right_node.elts)
+    text = f"{_shown(left_node)} {symbol} ({listed})"
     return Comparison(text, left.names, _plain(left.value), symbol, f"({listed})", truth), missing
+
+
+def _shown(node: ast.expr) -> str:
+    """A part of a test as text. Kept on the node: a rule is asked thousands of times, and unparsing costs more than asking."""
+    text: str | None = getattr(node, "shown", None)
+    if text is None:
+        text = ast.unparse(node)
+        node.shown = text  # type: ignore[attr-defined]  # ours
+    return text
 
 
 def _holds(

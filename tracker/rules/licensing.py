@@ -340,7 +340,7 @@ class _Reader:
         """Whether a savings clause lets these goods finish their journey. It is for whoever relies on it to show that they
         were under way, so a day on dock or aboard that nobody recorded saves nothing; the verdict says so."""
         rule = self.rules.rule(row.rule)
-        if rule is None or rule.savings is None or self.rules.on > rule.savings.until:
+        if rule is None or rule.savings is None or not rule.saves_on(self.rules.on):
             return False
         by, aboard = rule.savings.aboard_by, self.case.aboard_on
         if aboard is None:

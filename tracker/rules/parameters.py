@@ -155,6 +155,10 @@ class Rule:
             return interval.status
         return Status.NOT_ENFORCED if self.enforcement == "not enforced" else Status.ACTIVE
 
+    def saves_on(self, day: date) -> bool:
+        """Whether its savings clause still lets goods under way finish their journey on ``day``."""
+        return self.savings is not None and day <= self.savings.until
+
     def cap(self, metric: str) -> Mapping[str, Any] | None:
         """The quantity cap of this rule that counts ``metric``, as its file states it."""
         return next((cap for cap in self.quantity_caps if cap.get("metric") == metric), None)
@@ -250,6 +254,7 @@ class CountryGroups:
     groups: Mapping[str, Mapping[str, bool]]  # name -> country -> contested
     sets: Mapping[str, CountrySet]
     aliases: Mapping[str, str]
+    _told: dict[tuple[str, str], bool | None] = field(default_factory=dict, repr=False, compare=False)
 
     def effective(self, country: str) -> str:
         """The destination as the rules count it, e.g. CN for HK."""
@@ -257,6 +262,12 @@ class CountryGroups:
 
     def holds(self, country: str, name: str) -> bool | None:
         """Whether ``country`` is in group or set ``name``, or is the country ``name`` itself."""
+        key = country, name
+        if key not in self._told:
+            self._told[key] = self._holds(country, name)
+        return self._told[key]
+
+    def _holds(self, country: str, name: str) -> bool | None:
         if not country:
             return None
         country = self.effective(country)
@@ -311,18 +322,22 @@ class RuleSet:
         return _digest(self.rules, self.matrix, self.groups, self.on)
 
     @cached_property
+    def _by_id(self) -> dict[str, Rule]:
+        return {rule.id: rule for rule in self.rules}
+
+    @cached_property
     def _statuses(self) -> dict[str, Status]:
         return {rule.id: rule.status_on(self.on) for rule in self.rules}
 
     def rule(self, rule_id: str) -> Rule | None:
-        return next((rule for rule in self.rules if rule.id == rule_id), None)
+        return self._by_id.get(rule_id)
 
     def status(self, rule_id: str) -> Status:
         """Status on this day; a rule that is not in force (or unknown) says so."""
         return self._statuses.get(rule_id, Status.NOT_IN_FORCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleBook:
     """All rules, rows and groups for all dates."""
 
@@ -343,6 +358,12 @@ class RuleBook:
         )
         matrix = tuple(sorted((r for r in self.matrix if r.period.holds(day)), key=lambda r: r.order))
         return RuleSet(day, rules, matrix, self.groups_on(day))
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the whole book: equal digests, equal law on every day."""
+        days = (date.min, *self.change_days())
+        return hashlib.sha256("".join(self.on(day).digest for day in days).encode()).hexdigest()
 
     def groups_on(self, day: date) -> CountryGroups:
         names = self.group_names | {m.group for m in self.memberships} | {s.name for s in self.sets}
@@ -369,9 +390,9 @@ class RuleBook:
 
 
 def _digest(rules: tuple[Rule, ...], matrix: tuple[MatrixRow, ...], groups: CountryGroups, day: date) -> str:
-    """SHA-256 over the contents. The day itself stays outside, but each rule's status on it counts."""
+    """SHA-256 over the contents. The day itself stays outside, but each rule's status on it counts, and its savings clause."""
     content = {
-        "rules": [[rule.data or rule.id, rule.status_on(day)] for rule in rules],
+        "rules": [[rule.data or rule.id, rule.status_on(day), rule.saves_on(day)] for rule in rules],
         "matrix": [row.data or row.order for row in matrix],
         "groups": {name: dict(sorted(members.items())) for name, members in sorted(groups.groups.items())},
         "sets": {name: [s.union, s.minus] for name, s in sorted(groups.sets.items())},
