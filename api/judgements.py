@@ -191,7 +191,7 @@ def classification_body(chip: str, found: Classified, known_at: Any) -> dict[str
         "on": found.rules.on,
         "known_at": known_at,
         "rule_set": found.rules.digest,
-        "shown_level": found.shown_level,
+        "shown_level": found.classification.shown_level,
         **Level(found.classification).data,
         "timeline": StretchRow(found.stretches, many=True).data,
     }
@@ -260,7 +260,7 @@ class Answered(drf.Serializer):
 
 def answered_body(found: Evaluated, known_at: Any) -> dict[str, Any]:
     """The answer to a question."""
-    level = {"shown_level": found.shown_level, **Level(found.classification).data}
+    level = {"shown_level": found.classification.shown_level, **Level(found.classification).data}
     return {
         "on": found.on,
         "known_at": known_at,

@@ -5,6 +5,7 @@ from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.models import RecordVersion, Versioned
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, DataCenterUser, SitePower
 from tracker.imports.models import ImportProblem, ImportRun
+from tracker.judgement.models import RuleComparison
 from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Alias, ListEntry, Organization, OwnershipStake, Vendor
 from tracker.reconciliation.models import (
@@ -21,6 +22,7 @@ from tracker.rules.models import (
     CountryGroupMember,
     ExportRule,
     LicenceRequirement,
+    RuleDraft,
     RuleInterval,
 )
 from tracker.shipments.models import Shipment, ShipmentClaim
@@ -56,6 +58,8 @@ __all__ = [
     "ReconciliationRun",
     "RecordVersion",
     "Report",
+    "RuleComparison",
+    "RuleDraft",
     "RuleInterval",
     "RunPartition",
     "Shipment",

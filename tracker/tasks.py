@@ -8,6 +8,8 @@ from celery import shared_task
 from django.db import transaction
 from django.utils import timezone
 
+from tracker.judgement.models import RuleComparison
+from tracker.judgement.services import AskedSide, request_comparison, run_comparison
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reports.services import build_report
@@ -70,3 +72,18 @@ def reap_runs() -> int:
 def reconcile_all(requested_by: str = "schedule") -> str:
     """A full run, as the schedule asks for it; returns its key."""
     return request_run(requested_by).key
+
+
+def ask_comparison(
+    before: AskedSide, after: AskedSide, requested_by: str, records: str = "real"
+) -> RuleComparison:
+    """Write a comparison of two sides of the law down and, once that is committed, queue it."""
+    row = request_comparison(before, after, requested_by, records)
+    transaction.on_commit(lambda: compare_rules.delay(row.pk))
+    return row
+
+
+@shared_task(name="tracker.compare_rules")
+def compare_rules(comparison_id: int) -> str:
+    """Hold two sides of the law against the ledger."""
+    return run_comparison(comparison_id)

@@ -52,6 +52,18 @@ class ReadingParameters(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class StandardReading:
+    """The numbers by which quantities are read unless a run says otherwise; docs/method.md, section 2, gives their reasons."""
+
+    grade_rel_sd: Mapping[str, float] = field(
+        default_factory=lambda: {"A": 0.01, "B": 0.03, "C": 0.10, "D": 0.25, "E": 0.50}
+    )
+    systematic_share: float = 0.5
+    chips_per_unnamed_server: int = 8
+    rel_sd_unnamed_server: float = 0.15
+
+
+@dataclass(frozen=True, slots=True)
 class Quantity:
     """Mean ``mu`` and standard deviations in chips (or in the unit of the reading).
 

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from django.db import connection
+import orjson
+import yaml
+from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from tracker.chips.specs import tpp
 from tracker.claims.combine import quantity
-from tracker.core.errors import UnknownName
+from tracker.core.errors import BadInput, TrackerError, UnknownName
 from tracker.core.period import Period
-from tracker.core.quantity import Quantity, ReadingParameters, Reported
+from tracker.core.quantity import Quantity, ReadingParameters, Reported, StandardReading
+from tracker.core.services import settled_instant
 from tracker.judgement.bench import Bench, Line
 from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
+from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
+from tracker.rules.drafts import Draft, draft
 from tracker.rules.licensing import Verdict
+from tracker.rules.models import RuleDraft
 from tracker.rules.parameters import RuleBook
 from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment
@@ -118,21 +126,25 @@ def compare(
     *,
     at: datetime | None = None,
     records: str = "real",
-    reading: ReadingParameters,
+    reading: ReadingParameters | None = None,
+    seconds: int | None = None,
 ) -> Comparison:
     """Judge a ledger under two rule books, or on two days, and tell what is another: chips, lines, quantities.
 
-    ``reading``: the numbers by which quantities are read (a run's parameters have them).
+    ``reading``: the numbers by which quantities are read. ``seconds``: how long any one statement may take; for askers who
+    wait.
     """
     with (
+        transaction.atomic(),
+        connection.cursor() as cursor,
+        _patience(cursor, seconds),
         judged_ledger("before", before, at=at, as_if=sides[0].day, records=records),
         judged_ledger("after", after, at=at, as_if=sides[1].day, records=records),
-        connection.cursor() as cursor,
     ):
         cursor.execute(_FLIPS)
         cursor.execute("SELECT (SELECT count(*) FROM before_line), (SELECT count(*) FROM flip)")
         judged, changed = cursor.fetchone()
-        _readings(cursor, at, reading)
+        _readings(cursor, at, reading or StandardReading())
         _sizes(cursor, at)
         rows = {what: _sums(cursor, at, what) for what in _WHO}
         cursor.execute("DROP TABLE flip, reading, size")
@@ -156,6 +168,13 @@ def compare(
             what: count - len(largest[what]) for what, (_, count) in rows.items() if what != "by_decision"
         },
     )
+
+
+@contextmanager
+def _patience(cursor: CursorWrapper, seconds: int | None) -> Iterator[None]:
+    if seconds is not None:
+        cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds}s"])
+    yield
 
 
 def _readings(cursor: CursorWrapper, at: datetime | None, parameters: ReadingParameters) -> None:
@@ -244,3 +263,153 @@ def _sums(cursor: CursorWrapper, at: datetime | None, what: str) -> tuple[list[F
         for counts, sums in [(numbers[:3], numbers[3:])]
     ]
     return flips, rows[0][-1] if rows else 0
+
+
+# --- sides and stored comparisons -----------------------------------------------------------------------------------------
+
+STANDING = "law"
+"""How a side is named that is the rules that stand, on each line's own shipping date."""
+DRAFT = "draft:"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSide:
+    """A side as somebody names it: a day, ``law``, or ``draft:NAME``; the last two on a day as well, ``draft:NAME@2026-01-01``."""
+
+    draft: str = ""
+    day: date | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> AskedSide:
+        """Raises BadInput for what is none of the three."""
+        name, _, day = text.partition("@")
+        if not day and not name.startswith(DRAFT) and name != STANDING:
+            name, day = STANDING, name
+        try:
+            on = date.fromisoformat(day) if day else None
+        except ValueError:
+            on = None
+        draft = name.removeprefix(DRAFT) if name.startswith(DRAFT) else ""
+        if (day and on is None) or (name != STANDING and not draft):
+            raise BadInput(
+                f"{text!r} is no side of a comparison; write a day like 2023-11-17, 'law', 'draft:NAME' or "
+                "'draft:NAME@2026-01-01'"
+            )
+        return cls(draft, on)
+
+    @property
+    def label(self) -> str:
+        name = f"{DRAFT}{self.draft}" if self.draft else STANDING
+        return (
+            name
+            if self.day is None
+            else f"{name}@{self.day.isoformat()}"
+            if self.draft
+            else self.day.isoformat()
+        )
+
+
+def compare_sides(
+    before: AskedSide,
+    after: AskedSide,
+    *,
+    at: datetime | None = None,
+    records: str = "real",
+    seconds: int | None = None,
+) -> Comparison:
+    """:func:`compare` for sides as somebody names them, with rules and drafts as known at ``at``.
+
+    Raises BadInput where the sides are one and the same or a draft cannot be read, UnknownName where there is no such draft.
+    """
+    if before == after:
+        raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
+    book = rulebook(at)
+    books = [_book_of(side, book, at) for side in (before, after)]
+    sides = Side(before.label, before.day), Side(after.label, after.day)
+    return compare(books[0], books[1], sides, at=at, records=records, seconds=seconds)
+
+
+def _book_of(side: AskedSide, book: RuleBook, at: datetime | None) -> RuleBook:
+    if not side.draft:
+        return book
+    row = RuleDraft.objects.known_at(at).filter(slug=side.draft).first()
+    if row is None:
+        raise UnknownName(f"there is no draft of rules {side.draft!r}; the list of drafts has all names")
+    return read_draft(row.document, f"draft {row.slug}", book).book
+
+
+def request_comparison(
+    before: AskedSide, after: AskedSide, requested_by: str, records: str = "real"
+) -> RuleComparison:
+    """Write a comparison down; carrying it out is the caller's to queue.
+
+    Raises BadInput and UnknownName as :func:`compare_sides` does.
+    """
+    if before == after:
+        raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
+    at = settled_instant()
+    book, drafts = rulebook(at), {}
+    for side in (before, after):
+        if side.draft:
+            _book_of(side, book, at)
+            drafts[side.draft] = RuleDraft.objects.get(slug=side.draft)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [COMPARISON_LOCK])
+        day = f"{at:%Y-%m-%d}"
+        count = RuleComparison.objects.filter(key__startswith=f"{day}-").count()
+        return RuleComparison.objects.create(
+            key=f"{day}-{count + 1}",
+            before_draft=drafts.get(before.draft),
+            after_draft=drafts.get(after.draft),
+            before_day=before.day,
+            after_day=after.day,
+            records=records,
+            as_known_at=at,
+            requested_by=requested_by,
+        )
+
+
+COMPARISON_LOCK = (
+    7204  # first key of the advisory locks that number comparisons and hold one that is carried out
+)
+
+
+def sides_of(row: RuleComparison) -> tuple[AskedSide, AskedSide]:
+    return (
+        AskedSide(row.before_draft.slug if row.before_draft else "", row.before_day),
+        AskedSide(row.after_draft.slug if row.after_draft else "", row.after_day),
+    )
+
+
+def run_comparison(pk: int) -> str:
+    """Carry a comparison out; returns finished, failed, or over where it was done already or somebody is at it. May run twice:
+    the lock dies with its holder, and a finished comparison is not touched again."""
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [COMPARISON_LOCK, pk])
+                held = cursor.fetchone()[0]
+            row = RuleComparison.objects.select_related("before_draft", "after_draft").get(pk=pk)
+            if not held or row.status == RuleComparison.Status.FINISHED:
+                return "over"
+            before, after = sides_of(row)
+            found = compare_sides(before, after, at=row.as_known_at, records=row.records)
+            row.result = orjson.loads(orjson.dumps(found.as_dict()))
+            row.status, row.finished_at, row.error = RuleComparison.Status.FINISHED, timezone.now(), ""
+            row.save()
+            return "finished"
+    except TrackerError as error:
+        RuleComparison.objects.filter(pk=pk).update(
+            status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=str(error)
+        )
+        return "failed"
+
+
+def read_draft(text: str, where: str, book: RuleBook) -> Draft:
+    """A draft from its YAML. Raises BadInput naming what is wrong and how it is mended."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadInput(f"{where}: not readable as YAML: {error}") from error
+    return draft(document, book, where)

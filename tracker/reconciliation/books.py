@@ -13,7 +13,7 @@ from datetime import date
 from typing import Any
 
 from tracker.core.period import Period
-from tracker.core.quantity import Reported
+from tracker.core.quantity import Reported, StandardReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,15 +220,9 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(StandardReading):
     """Numbers of the method that a run records with itself. Defaults are those of docs/method.md."""
 
-    grade_rel_sd: Mapping[str, float] = field(
-        default_factory=lambda: {"A": 0.01, "B": 0.03, "C": 0.10, "D": 0.25, "E": 0.50}
-    )
-    systematic_share: float = 0.5
-    chips_per_unnamed_server: int = 8
-    rel_sd_unnamed_server: float = 0.15
     significant_quantity_h100e: float = 1000.0
     materiality_sq: float = 0.1
     alpha: float = 0.05

@@ -81,13 +81,6 @@ class DailyLaw:
         return [first, *self._changes[low:high]]
 
 
-def without_undated_letters(found: Classification, rules: RuleSet) -> Classification:
-    """The classification without letters of which no first day is known: they tell nothing of the level on any one day."""
-    undated = {rule.id for rule in rules.rules if rule.period.start is None}
-    hits = tuple(hit for hit in found.hits if hit.kind != "letter" or hit.rule_id not in undated)
-    return replace(found, hits=hits)
-
-
 # --- answers ------------------------------------------------------------------------------------------------------------
 
 
@@ -184,10 +177,10 @@ _CASE = Case(
 
 
 def _of_day(row: Row, rules: RuleSet) -> _Found:
-    found = without_undated_letters(classify(row.spec, rules), rules)
+    found = classify(row.spec, rules)
     ifs: tuple[Hit, ...] = ()
     if not row.vendor and found.level == NONE:
-        ifs = without_undated_letters(classify(replace(row.spec, vendor=""), rules), rules).letters
+        ifs = classify(replace(row.spec, vendor=""), rules).letters
     return _Found(row, rules, found, _judged(found, rules), ifs)
 
 

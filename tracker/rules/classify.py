@@ -118,8 +118,9 @@ class Classification:
 
     @property
     def letters(self) -> tuple[Hit, ...]:
-        """Letters that name the chip, or may."""
-        return self.of_kind("letter")
+        """Letters that name the chip, or may. Those of which no first day is known tell nothing of the level on any one day,
+        so they are left out here; they stand among the ``hits``."""
+        return tuple(hit for hit in self.of_kind("letter") if hit.rule.period.start is not None)
 
     def of_kind(self, kind: str) -> tuple[Hit, ...]:
         """Tests of one kind that hold or may hold."""

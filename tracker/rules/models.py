@@ -356,3 +356,32 @@ class CountryGroupMember(Versioned):
 
     def __str__(self) -> str:
         return f"{self.country} in {self.group or self.treated_as}"
+
+
+class RuleDraft(Versioned):
+    """A draft of law: what the rules would be with some of them changed. It judges nothing until somebody asks what it would
+    do, and never touches the rules that stand."""
+
+    slug = models.SlugField(
+        max_length=80, unique=True, help_text="Short name used in links, e.g. diffusion-enforced."
+    )
+    title = models.CharField(max_length=200, help_text="What it would do, in a line.")
+    document = models.TextField(
+        help_text="The draft in YAML, in the language of rule files (docs/rules.md): change_rules, change_rows, remove_rules, "
+        "remove_rows, members, leave, rules, matrix."
+    )
+    source = models.ForeignKey(
+        "tracker.Source",
+        on_delete=models.PROTECT,
+        related_name="rule_drafts",
+        null=True,
+        blank=True,
+        help_text="Bill or proposal it is made after; blank for a thought of our own.",
+    )
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.title

@@ -29,7 +29,7 @@ from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
 from tracker.organizations.models import Alias, Organization
 from tracker.rules import catalogue, schema, table
-from tracker.rules.answers import DailyLaw, Vendor, without_undated_letters
+from tracker.rules.answers import DailyLaw, Vendor
 from tracker.rules.classify import Classification, classify, compared
 from tracker.rules.licensing import Party, Verdict, verdict
 from tracker.rules.models import (
@@ -585,11 +585,9 @@ def _in_words(stretch: Stretch) -> StretchInWords:
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A chip under the rules of one day, with how that changed over the days. ``shown_level`` passes over letters of which no
-    first day is known: they say nothing of the level on any one day."""
+    """A chip under the rules of one day, with how that changed over the days."""
 
     classification: Classification
-    shown_level: str
     rules: RuleSet
     stretches: list[Stretch]
 
@@ -602,7 +600,7 @@ def classified(chip: str, on: date, known_at: datetime | None = None) -> Classif
     specs, book = _specs(chip, known_at), rulebook(known_at)
     rules = book.on(on)
     now = compared(specs, rules)
-    return Classified(now, without_undated_letters(now, rules).shown_level, rules, stretches(specs, book))
+    return Classified(now, rules, stretches(specs, book))
 
 
 # --- questions ------------------------------------------------------------------------------------------------------------
@@ -615,7 +613,6 @@ class Evaluated:
     question: Question
     on: date
     classification: Classification
-    shown_level: str
     rules: RuleSet
     verdict: Verdict
     remarks: tuple[str, ...]
@@ -674,9 +671,8 @@ def evaluate(
         remarks.append(f"The ledger has no vendor {vendor!r}; letters name vendors by their slugs.")
     if question.licence:
         remarks.append(f"Whether licence {question.licence} covers the shipment is not judged here.")
-    shown = without_undated_letters(found, rules).shown_level
     judged = verdict(found, replace(question.case, parties=parties), rules)
-    return Evaluated(question, on, found, shown, rules, judged, tuple(remarks))
+    return Evaluated(question, on, found, rules, judged, tuple(remarks))
 
 
 # --- tables of chips ------------------------------------------------------------------------------------------------------
