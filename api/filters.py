@@ -196,7 +196,7 @@ class ListEntryFilter(LedgerFilterSet):
     class Meta:
         model = models.ListEntry
         fields = VERSION | {
-            "list_name": EXACT, "citation": EXACT, "footnote": EXACT, "listed_on": DAYS, "removed_on": DAYS,
+            "list_name": EXACT, "effect": ONE_OF, "citation": EXACT, "footnote": EXACT, "listed_on": DAYS, "removed_on": DAYS,
             "verification": ONE_OF,
         }  # fmt: skip
 
@@ -280,10 +280,11 @@ class ShipmentFilter(LedgerFilterSet):
 class RuleFilter(LedgerFilterSet):
     on = on_day("in_force")
     addressees = holds("addressees")
+    supersedes = holds("supersedes")
     source = slugs("source")
     not_filtered = (
-        "title", "summary", "citation", "enforcement_note", "criteria", "destinations", "hq_rule", "quantity_caps", "exceptions",
-        "licence_policy", "note", "more", "sources", *VERSION_TEXTS,
+        "title", "summary", "citation", "enforcement_note", "savings", "criteria", "destinations", "hq_rule", "quantity_caps",
+        "exceptions", "licence_policy", "note", "more", "sources", *VERSION_TEXTS,
     )  # fmt: skip
 
     class Meta:
@@ -300,13 +301,17 @@ class RequirementFilter(LedgerFilterSet):
     destinations = holds("destinations")
     not_destinations = holds("not_destinations")
     movements = holds("movements")
+    lists = holds("lists")
+    footnotes = holds("footnotes")
+    exporter_roles = holds("exporter_roles")
     source = slugs("source")
     not_filtered = ("when", "conditions", "policy", "words", "citation", "sources", *VERSION_TEXTS)
 
     class Meta:
         model = models.LicenceRequirement
         fields = VERSION | {
-            "order": SPAN, "rule_id": ONE_OF, "letter": EXACT, "party": EXACT, "vendor_hq": EXACT, "jurisdiction": EXACT,
+            "order": SPAN, "rule_id": ONE_OF, "letter": EXACT, "presumption": EXACT, "exception": EXACT,
+            "party": EXACT, "vendor_hq": EXACT, "jurisdiction": EXACT,
             "result": ONE_OF, "answer": ONE_OF, "verification": EXACT,
         }  # fmt: skip
 

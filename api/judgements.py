@@ -16,7 +16,8 @@ from api.schema import QuestionSchema
 from tracker.chips.specs import h100_equivalents
 from tracker.core.interval import Interval
 from tracker.rules.question import CHIP_FIELDS, PARTY_FIELDS, ROLES, WrongFields, read_question
-from tracker.rules.services import Classified, Evaluated, Stretch, evaluate
+from tracker.rules.services import Classified, Evaluated, evaluate
+from tracker.rules.timeline import Stretch
 
 FIGURE = {
     "nullable": True,

@@ -245,8 +245,8 @@ class ListEntryRow(LedgerSerializer):
     class Meta:
         model = models.ListEntry
         fields = (
-            "id", "organization", "list_name", "citation", "footnote", "listed_on", "removed_on", "source", "verification",
-            "note", *VERSION, "api_url",
+            "id", "organization", "list_name", "effect", "citation", "footnote", "listed_on", "removed_on", "source",
+            "verification", "note", *VERSION, "api_url",
         )  # fmt: skip
 
 
@@ -550,9 +550,9 @@ class RuleRow(LedgerSerializer):
         model = models.ExportRule
         fields = (
             "id", "rule_id", "regime", "kind", "title", "summary", "citation", "published_on", "released_on", "in_force",
-            "compliance_from", "enforcement", "enforcement_note", "addressees", "criteria", "destinations", "hq_rule",
-            "quantity_caps", "exceptions", "licence_policy", "note", "more", "verification", "verified_on", "source", "sources",
-            *VERSION, "api_url",
+            "compliance_from", "enforcement", "enforcement_note", "addressees", "supersedes", "savings", "criteria",
+            "destinations", "hq_rule", "quantity_caps", "exceptions", "licence_policy", "note", "more", "verification",
+            "verified_on", "source", "sources", *VERSION, "api_url",
         )  # fmt: skip
 
 
@@ -580,7 +580,8 @@ class RequirementRow(LedgerSerializer):
         model = models.LicenceRequirement
         fields = (
             "id", "order", "in_force", "rule_id", "letter", "items", "destinations", "not_destinations", "movements", "party",
-            "vendor_hq", "jurisdiction", "when", "conditions", "result", "answer", "policy", "words", "citation", "verification",
+            "lists", "footnotes", "exporter_roles", "presumption", "exception", "vendor_hq", "jurisdiction",
+            "when", "conditions", "result", "answer", "policy", "words", "citation", "verification",
             "source", "sources", *VERSION, "api_url",
         )  # fmt: skip
 

@@ -239,7 +239,7 @@ class Bench:
     def run(self, profile: bool) -> None:
         from django.db import transaction
 
-        from tracker.judgement.services import judged_ledger
+        from tracker.judgement.querysets import judged_ledger
         from tracker.rules.services import rulebook
 
         told: dict[str, Any] = {}

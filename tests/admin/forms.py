@@ -20,11 +20,11 @@ def filled_in(client: Client, url: str) -> dict[str, Any]:
             if value is None or value is False:
                 continue
             decompressed = getattr(widget, "decompress", None)
-            if decompressed and not isinstance(value, (list, tuple)):
-                parts = decompressed(value)
+            if decompressed:
+                parts = value if isinstance(value, (list, tuple)) else decompressed(value)
                 data |= {f"{name}_{i}": "" if part is None else str(part) for i, part in enumerate(parts)}
             elif isinstance(value, (list, tuple)):
                 data[name] = list(value)
             else:
-                data[name] = bound.field.prepare_value(value)
+                data[name] = value  # prepared by the field already
     return data

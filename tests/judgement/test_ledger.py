@@ -15,7 +15,8 @@ from tests import factories
 from tracker import models
 from tracker.core.errors import BadInput, UnknownName
 from tracker.core.services import settled_instant
-from tracker.judgement.services import Explainer, explain, explainer, judged_ledger
+from tracker.judgement.querysets import judged_ledger
+from tracker.judgement.services import Explainer, explain, explainer
 from tracker.rules.services import load_rules, rulebook
 
 SEEDS = Path(__file__).resolve().parents[2] / "seeds"
@@ -72,7 +73,7 @@ def world(db):
             specified=False,
             process_node_nm=5,
         )
-        factories.specification(chip, **figures)
+        factories.specification(chip, **({"fp16_tflops": None} | figures))
         chips.append(chip)
     families = [
         factories.chip_family("synthetic-same", members=(chips[0], chips[1]), vendor=nvidia),

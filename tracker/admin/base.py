@@ -7,6 +7,7 @@ actions is not kept for these records: their versions say more, and say it for e
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any, cast
 
@@ -19,6 +20,7 @@ from django.contrib.postgres.fields import ArrayField, DateRangeField
 from django.contrib.postgres.forms import RangeWidget
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, models
+from django.forms.fields import InvalidJSONInput
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -105,6 +107,23 @@ class PlainDecimalField(forms.DecimalField):
         return f"{value.normalize():f}" if isinstance(value, Decimal) else value
 
 
+class ReadableJSONField(forms.JSONField):
+    """Structured values on several lines, as one would write them; an emptied field is an empty structure, not a missing one."""
+
+    def __init__(self, *, empty: Any = None, **kwargs: Any) -> None:
+        self.empty = empty
+        super().__init__(**kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        read = super().to_python(value)
+        return self.empty() if read is None and callable(self.empty) else read
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, InvalidJSONInput):
+            return value
+        return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 class FormFieldsMixin:
     """Widgets for the kinds of columns that the theme does not dress."""
 
@@ -115,6 +134,14 @@ class FormFieldsMixin:
             kwargs["form_class"] = PlainDecimalField
         if isinstance(db_field, models.TextField) and not db_field.choices:
             kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 3})
+        if isinstance(db_field, ArrayField):
+            kwargs["widget"] = UnfoldAdminTextareaWidget(attrs={"rows": 2})
+        if isinstance(db_field, models.JSONField):
+            kwargs["form_class"] = ReadableJSONField
+            kwargs["empty"] = db_field.default if db_field.has_default() else None
+            kwargs["widget"] = UnfoldAdminTextareaWidget(
+                attrs={"rows": 8, "class": "json", "spellcheck": "false"}
+            )
         if isinstance(db_field, models.URLField):
             kwargs["assume_scheme"] = "https"
         if isinstance(db_field, DateRangeField):

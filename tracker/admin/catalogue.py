@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     BooleanRadioFilter,
@@ -21,6 +23,7 @@ from unfold.contrib.filters.admin import (
 from tracker.admin import marks
 from tracker.admin.base import LedgerAdmin, Part, StackedPart, choice_filters
 from tracker.chips.services import derived
+from tracker.core.errors import BadInput
 from tracker.models import (
     Alias,
     Chip,
@@ -37,6 +40,8 @@ from tracker.models import (
     SitePower,
     Vendor,
 )
+from tracker.reports.picture import class_timeline
+from tracker.rules.services import chip_law
 
 TRUST = ("confidence", "verification")
 """How sure somebody is, and how far the page was checked: asked last, after the facts."""
@@ -68,7 +73,16 @@ class HoldingRows(Part):
 
 class ListEntryRows(Part):
     model = ListEntry
-    fields = ("source", "list_name", "citation", "footnote", "listed_on", "removed_on", "verification")
+    fields = (
+        "source",
+        "list_name",
+        "effect",
+        "citation",
+        "footnote",
+        "listed_on",
+        "removed_on",
+        "verification",
+    )
     autocomplete_fields = ("source",)
 
 
@@ -181,6 +195,7 @@ class ListEntryAdmin(LedgerAdmin):
     list_display = (
         "organization",
         "list_name",
+        "effect",
         "footnote",
         "listed_on",
         "removed_on",
@@ -193,7 +208,7 @@ class ListEntryAdmin(LedgerAdmin):
         ("organization", AutocompleteSelectFilter),
         ("listed_on", RangeDateFilter),
         ("removed_on", RangeDateFilter),
-        *choice_filters("verification"),
+        *choice_filters("effect", "verification"),
     )
     search_fields = ("organization__name", "organization__aliases__name", "citation")
     search_help_text = "Organization, alias or citation"
@@ -201,7 +216,7 @@ class ListEntryAdmin(LedgerAdmin):
     autocomplete_fields = ("source", "organization")
     fieldsets = (
         ("Source", {"fields": ("source", "citation")}),
-        ("Listing", {"fields": ("organization", "list_name", "footnote")}),
+        ("Listing", {"fields": ("organization", "list_name", "effect", "footnote")}),
         ("When", {"fields": ("listed_on", "removed_on")}),
         ("How sure", {"fields": ("verification", "note")}),
     )
@@ -341,6 +356,28 @@ class ChipAdmin(LedgerAdmin):
         ("How it is made", {"fields": ("foundry", "process_node_nm", "note")}),
     )
     inlines = (SpecificationRows, MembershipRows)
+    change_form_template = "tracker/admin/chip_form.html"
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """The form, with the chip's class over time below its fields."""
+        chip = self.get_object(request, unquote(object_id)) if object_id else None
+        if chip is not None:
+            today = timezone.now().date()
+            try:
+                law = chip_law(chip.slug, today)
+            except BadInput as error:  # a record of law that cannot be read must not close the page of a chip
+                found: dict[str, Any] = {"law_refusal": str(error)}
+            else:
+                picture = class_timeline(law.stretches, today)
+                found = {"law": law, "picture": mark_safe(picture)}  # noqa: S308  # every text in it is escaped
+            extra_context = {**found, **(extra_context or {})}
+        return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet:
         preferred = ChipSpecification.objects.filter(rank=1).select_related("source", "chip__vendor")

@@ -337,6 +337,12 @@ LIST_ENTRIES = FileSpec(
     (
         _names("organization", "organization", "who is listed", required=True),
         _need("list_name", text(80), "which list, e.g. Entity List"),
+        _may(
+            "effect",
+            choice("restricted", "approved"),
+            "what the list does to those on it; blank: restricted",
+            "restricted",
+        ),
         _may("citation", text(80), "e.g. 84 FR 22961"),
         _may("footnote", text(80), "footnote of the Entity List that applies"),
         _day("listed_on", "first day on the list"),
@@ -356,7 +362,7 @@ CHIPS = FileSpec(
         _need("slug", slug(), "short name"),
         _need("name", text(200), "name as sold"),
         _names("vendor", "organization", "who designs and sells it", required=True),
-        _need("form", choice("ic", "card", "board", "system"), "form in which it is counted"),
+        _need("form", choice("ic", "card", "board", "system", "stack"), "form in which it is counted"),
         _need("ics_per_item", integer(1, 32767), "packaged ICs in one item"),
         _day("first_shipped_on", "first day on which it can have shipped (release or launch)"),
         _may(

@@ -172,6 +172,27 @@ class _Law:
     content: Hashable
 
 
+class ClassBook:
+    """Classes of chips under a rule book. A class rests on the rules that classify and on their status alone, so most changes
+    of law leave it as it is; what was worked out is kept."""
+
+    def __init__(self, rules: RuleBook) -> None:
+        self.rules = rules
+        self._rulesets: dict[date, RuleSet] = {}
+        self._classes: dict[Hashable, Classification] = {}
+
+    def classification(self, spec: ChipSpec, day: date) -> Classification:
+        if day not in self._rulesets:
+            self._rulesets[day] = self.rules.on(day)
+        return self.under(spec, self._rulesets[day])
+
+    def under(self, spec: ChipSpec, rules: RuleSet) -> Classification:
+        key = spec.slug, spec.vendor, classifying(rules)
+        if key not in self._classes:
+            self._classes[key] = classify(spec, rules)
+        return self._classes[key]
+
+
 class CaseBook:
     """The distinct cases of one ledger under one rule book.
 
@@ -183,7 +204,7 @@ class CaseBook:
         self.rules = rules
         self.chips, self.places, self.parties = Signatures(), Signatures(), Signatures()
         self._facets: dict[tuple[str, Hashable], int] = {}
-        self._classes: dict[Hashable, Classification] = {}
+        self.classes = ClassBook(rules)
         self._seen: dict[Hashable, int] = {}
         self._pairs: dict[tuple[int, int], PartyFacts] = {}
         self._known: dict[tuple[int, ...], dict[tuple[str, ...], dict[tuple[object, ...], Verdict]]] = {}
@@ -197,7 +218,7 @@ class CaseBook:
     def _law(self, day: date) -> _Law:
         rules = self.rules.on(day)
         members = tuple(m.period.holds(day) for m in (*self.rules.memberships, *self.rules.aliases))
-        classifying = _classifying(rules)
+        tests = classifying(rules)
         rows = tuple((row.items, row.when and row.when.text, row.vendor_hq) for row in rules.matrix)
         places = tuple((row.destinations, row.not_destinations) for row in rules.matrix)
         # rows and rules are the rule book's own objects, so each version of one is told by its identity
@@ -205,10 +226,10 @@ class CaseBook:
         return _Law(
             first=day,
             rules=rules,
-            chip=self._facet("chip", (classifying, rows, members)),
+            chip=self._facet("chip", (tests, rows, members)),
             place=self._facet("place", (places, members)),
             party=self._facet("party", members),
-            content=(classifying, alive, members),
+            content=(tests, alive, members),
         )
 
     def _facet(self, kind: str, content: Hashable) -> int:
@@ -225,17 +246,10 @@ class CaseBook:
         if key not in self._seen:
             found: dict[Hashable, Classification] = {}
             for spec in members:
-                chip = self._classified(spec, rules)
+                chip = self.classes.under(spec, rules)
                 found.setdefault(chip_signature(chip, rules), chip)
             self._seen[key] = self.chips.number(tuple(found), facet, tuple(found.values()))
         return self._seen[key]
-
-    def _classified(self, spec: ChipSpec, rules: RuleSet) -> Classification:
-        """A class rests on the rules that classify and their status alone, so most changes of law leave it as it is."""
-        key = spec.slug, spec.vendor, _classifying(rules)
-        if key not in self._classes:
-            self._classes[key] = classify(spec, rules)
-        return self._classes[key]
 
     def place(self, country: str, law: int) -> int:
         facet = self.laws[law].place
@@ -295,7 +309,8 @@ class CaseBook:
         return family_verdict({str(i): chip for i, chip in enumerate(members)}, case, law.rules)
 
 
-def _classifying(rules: RuleSet) -> Hashable:
+def classifying(rules: RuleSet) -> Hashable:
+    """The rules of a day that classes and letters rest on, with their status."""
     return tuple(
         (rule.id, rule.period.start, status)
         for rule in rules.rules

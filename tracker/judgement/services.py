@@ -1,32 +1,23 @@
-"""Judging shipments: one with every reason, or a whole ledger at once.
-
-A whole ledger is judged in the database. Small tables of signatures (``judgement.cases``) are worked out for the chips,
-countries and parties there are, joined to the lines in one statement that gives each line the number of its case, and each
-distinct case is judged once. No loop runs over lines; what grows with the ledger is SQL.
-"""
+"""Judging shipments: one with every reason; and what becomes another for a whole ledger on another day or under other law."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
-from math import prod
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
-from tracker.core.countries import COUNTRIES
-from tracker.core.errors import BadInput, UnknownName
+from tracker.chips.specs import tpp
+from tracker.claims.combine import quantity
+from tracker.core.errors import UnknownName
 from tracker.core.period import Period
-from tracker.core.querysets import rows_known_at
-from tracker.judgement.bench import Bench, Line, said, undated_verdict
-from tracker.judgement.cases import EXPORTER_ROLES, MOVEMENTS, CaseBook, CaseKey, over
-from tracker.judgement.parties import NOBODY, PartyBook, Profile
-from tracker.judgement.querysets import MAKERS, Scope, listings, party_book, scopes, stakes
+from tracker.core.quantity import Quantity, ReadingParameters, Reported
+from tracker.judgement.bench import Bench, Line
+from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
+from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
 from tracker.rules.licensing import Verdict
 from tracker.rules.parameters import RuleBook
 from tracker.rules.services import rulebook
@@ -82,348 +73,174 @@ def explain(reference: str, *, at: datetime | None = None, as_if: date | None = 
     return explainer(at=at).verdict(shipment, as_if)
 
 
-# --- a whole ledger -------------------------------------------------------------------------------------------------------
+# --- what flips -----------------------------------------------------------------------------------------------------------
 
-_NAME = re.compile(r"[a-z][a-z_]{0,20}")
-NOT_MEANT = ("returned", "cancelled")
-"""Statuses of lines that are not judged: what they say is no longer meant to happen."""
+LARGEST = 50
+"""Rows of a comparison by chip, consignee and destination; the rest is counted."""
+
+_FLIPS = """
+CREATE TEMPORARY TABLE flip ON COMMIT DROP AS
+SELECT l.line_id, concat_ws(': ', o.decision, nullif(o.policy, '')) AS before,
+  concat_ws(': ', n.decision, nullif(n.policy, '')) AS after
+FROM before_line l JOIN before_case oc USING (case_id) JOIN before_verdict o USING (verdict_id)
+JOIN after_line m USING (line_id) JOIN after_case nc ON nc.case_id = m.case_id
+JOIN after_verdict n ON n.verdict_id = nc.verdict_id
+WHERE (o.decision, o.policy) IS DISTINCT FROM (n.decision, n.policy)
+"""
+
+_READ = "s.quantity, s.bound, s.is_exact, s.unit, s.chips_per_unit, s.grade"
+
+_SUMS = """
+SELECT who, name, before, after, sum(lines), sum(uncounted), sum(bounds), sum(mu), sum(v) + sum(ss * ss), sum(tl),
+  sum(vl) + sum(sl * sl), sum(th), sum(vh) + sum(sh * sh), count(*) OVER ()
+FROM (
+  SELECT {who} AS who, {name} AS name, f.before, f.after, s.source_id, count(*) AS lines,
+    count(*) FILTER (WHERE r.mu IS NULL OR z.low IS NULL) AS uncounted, count(*) FILTER (WHERE s.bound <> '') AS bounds,
+    coalesce(sum(r.mu), 0) AS mu, coalesce(sum(r.ss), 0) AS ss, coalesce(sum(r.sr * r.sr), 0) AS v,
+    coalesce(sum(r.mu * z.low), 0) AS tl, coalesce(sum(r.ss * z.low), 0) AS sl,
+    coalesce(sum(r.sr * r.sr * z.low * z.low), 0) AS vl,
+    coalesce(sum(r.mu * z.high), 0) AS th, coalesce(sum(r.ss * z.high), 0) AS sh,
+    coalesce(sum(r.sr * r.sr * z.high * z.high), 0) AS vh
+  FROM flip f JOIN {lines} s ON s.id = f.line_id
+  LEFT JOIN reading r ON (r.quantity, r.bound, r.is_exact, r.unit, coalesce(r.chips_per_unit, -1), r.grade)
+    = (s.quantity, s.bound, s.is_exact, s.unit, coalesce(s.chips_per_unit, -1), s.grade)
+  LEFT JOIN size z ON z.scope = coalesce(2 * s.chip_id, 2 * s.family_id + 1)
+  {joins}
+  GROUP BY 1, 2, 3, 4, 5
+) parts GROUP BY who, name, before, after ORDER BY sum(th) DESC, sum(mu) DESC, who, before, after LIMIT {limit}
+"""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A judged ledger, in temporary tables that stand while the ``with`` block does.
-
-    ``NAME_line (line_id, case_id)``: every judged line; ``NAME_case (case_id, verdict_id)``: every distinct case;
-    ``NAME_verdict (verdict_id, answer, decision, result, policy, level, rule_ids, missing)``. ``cases``: how many distinct
-    cases were judged; ``verdicts``: how many different answers came of them.
-    """
-
-    name: str
-    cases: int
-    verdicts: int
-
-
-@contextmanager
-def judged_ledger(
-    name: str,
-    rules: RuleBook,
+def compare(
+    before: RuleBook,
+    after: RuleBook,
+    sides: tuple[Side, Side],
     *,
     at: datetime | None = None,
-    as_if: date | None = None,
     records: str = "real",
-) -> Iterator[Judged]:
-    """Judge every line of the ledger under ``rules``, on its shipping date or ``as_if`` all had left on one day.
+    reading: ReadingParameters,
+) -> Comparison:
+    """Judge a ledger under two rule books, or on two days, and tell what is another: chips, lines, quantities.
 
-    One transaction. ``name``: prefix of the temporary tables; two judgements may stand side by side under two. ``at``: the
-    ledger as known at an instant. ``records``: ``real`` or ``synthetic``; the two are never mixed.
-
-    Raises BadInput for a prefix that is no name, or other records.
+    ``reading``: the numbers by which quantities are read (a run's parameters have them).
     """
-    if not _NAME.fullmatch(name):
-        raise BadInput(f"{name!r} cannot be a prefix of tables; use small letters")
-    if records not in ("real", "synthetic"):
-        raise BadInput(f"records are 'real' or 'synthetic', not {records!r}")
-    with transaction.atomic(), connection.cursor() as cursor:
-        tied = {int(i) for stake in stakes(at) for i in (stake.owner, stake.owned)}
-        tied |= {row.organization_id for row in listings(at)}
-        # Everybody else is told by the country alone, in SQL.
-        parties = party_book(rules, at, id__in=sorted(tied))
-        judging = _Judging(cursor, name, CaseBook(rules), parties, at, as_if, records == "synthetic")
-        yield judging.judge()
-        judging.drop()
+    with (
+        judged_ledger("before", before, at=at, as_if=sides[0].day, records=records),
+        judged_ledger("after", after, at=at, as_if=sides[1].day, records=records),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(_FLIPS)
+        cursor.execute("SELECT (SELECT count(*) FROM before_line), (SELECT count(*) FROM flip)")
+        judged, changed = cursor.fetchone()
+        _readings(cursor, at, reading)
+        _sizes(cursor, at)
+        rows = {what: _sums(cursor, at, what) for what in _WHO}
+        cursor.execute("DROP TABLE flip, reading, size")
+        specs = scopes(at)[1]
+    largest = {what: rows[what][0][:LARGEST] for what in rows}
+    return Comparison(
+        before=sides[0],
+        after=sides[1],
+        before_digest=before.digest,
+        after_digest=after.digest,
+        as_known_at=at,
+        records=records,
+        judged=judged,
+        changed=changed,
+        chips=chip_flips(list(specs.values()), before, after, sides),
+        by_decision=tuple(rows["by_decision"][0]),
+        by_chip=tuple(largest["by_chip"]),
+        by_consignee=tuple(largest["by_consignee"]),
+        by_destination=tuple(largest["by_destination"]),
+        left_off={
+            what: count - len(largest[what]) for what, (_, count) in rows.items() if what != "by_decision"
+        },
+    )
 
 
-_TABLES = {
-    "line": "line_id bigint NOT NULL, case_id bigint NOT NULL",
-    "case": "case_id bigint NOT NULL, verdict_id int NOT NULL",
-    "verdict": "verdict_id int NOT NULL, answer text, decision text, result text, policy text, level text, rule_ids text[],"
-    " missing text[]",
-    "chip": "scope bigint NOT NULL, law int NOT NULL, sig bigint NOT NULL",
-    "place": "country text NOT NULL, law int NOT NULL, sig bigint NOT NULL",
-    "seat": "country text NOT NULL, first date NOT NULL, until date NOT NULL, sig bigint NOT NULL",
-    "party": "id bigint NOT NULL, first date NOT NULL, until date NOT NULL, sig bigint NOT NULL",
-    "exporter": "id bigint NOT NULL, role bigint NOT NULL",
-    "moment": "line_id bigint NOT NULL, day date NOT NULL, case_id bigint NOT NULL",
-    "run": "line_id bigint NOT NULL, run int[] NOT NULL",
-    "runs": "case_id bigint NOT NULL, run int[] NOT NULL",
+def _readings(cursor: CursorWrapper, at: datetime | None, parameters: ReadingParameters) -> None:
+    """Each distinct way in which a quantity of a flipped line is written, read once by the method of the reconciliation."""
+    lines, given = known_table("tracker_shipment", at)
+    cursor.execute(
+        "CREATE TEMPORARY TABLE reading (quantity numeric, bound text, is_exact bool, unit text, chips_per_unit numeric,"
+        " grade text, mu float8, ss float8, sr float8) ON COMMIT DROP"
+    )
+    cursor.execute(f"SELECT DISTINCT {_READ} FROM flip f JOIN {lines} s ON s.id = f.line_id", given)
+    found = cursor.fetchall()
+    with cursor.copy("COPY reading FROM STDIN") as copy:
+        for row in found:
+            read = quantity(_reported(*row), parameters)
+            if isinstance(read, Quantity):
+                copy.write_row((*row, read.mu, read.ss, read.sr))
+    cursor.execute("ANALYZE reading")
+
+
+def _reported(figure: Any, bound: str, exact: bool, unit: str, per_unit: Any, grade: str) -> Reported:
+    value = float(figure)
+    return Reported(
+        low=value if bound == Shipment.Bound.FLOOR else None,
+        best=value if not bound else None,
+        high=value if bound == Shipment.Bound.CEILING else None,
+        unit=unit,
+        grade=grade,
+        bound=bound,
+        exact=exact,
+        per_unit=None if per_unit is None else float(per_unit),
+    )
+
+
+def _sizes(cursor: CursorWrapper, at: datetime | None) -> None:
+    """TPP of one unit of each chip and family: of the lightest and the heaviest member whose TPP is known."""
+    cursor.execute("CREATE TEMPORARY TABLE size (scope bigint, low float8, high float8) ON COMMIT DROP")
+    found, specs = scopes(at)
+    with cursor.copy("COPY size FROM STDIN") as copy:
+        for (kind, pk), scope in found.items():
+            figures = [figure for chip in scope.chips if (figure := tpp(specs[chip]))]
+            if figures:
+                lowest = min(figure.low for figure in figures)
+                highest = max(figure.low if figure.high is None else figure.high for figure in figures)
+                copy.write_row((2 * pk + (kind == "family"), lowest, highest))
+    cursor.execute("ANALYZE size")
+
+
+_WHO = {
+    "by_decision": ("''", "''", ""),
+    "by_chip": (
+        "coalesce(c.slug, y.slug)",
+        "coalesce(c.name, y.name)",
+        "LEFT JOIN {chips} c ON c.id = s.chip_id LEFT JOIN {families} y ON y.id = s.family_id",
+    ),
+    "by_consignee": (
+        "coalesce(o.slug, '')",
+        "coalesce(o.name, 'not recorded')",
+        "LEFT JOIN {organizations} o ON o.id = s.consignee_id",
+    ),
+    "by_destination": ("s.destination_country", "s.destination_country", ""),
 }
+"""What each table of a comparison goes by: key, name and joins."""
 
 
-class _Judging:
-    """One judging of one ledger: tables of signatures, one statement over the lines, distinct cases judged once."""
-
-    def __init__(
-        self,
-        cursor: CursorWrapper,
-        name: str,
-        book: CaseBook,
-        parties: PartyBook,
-        at: datetime | None,
-        as_if: date | None,
-        synthetic: bool,
-    ) -> None:
-        self.cursor, self.name, self.book, self.parties, self.as_if = cursor, name, book, parties, as_if
-        self.lines, self.given = _table("tracker_shipment", at)
-        self.organizations, self.given_organizations = _table("tracker_organization", at)
-        self.at = at
-        self.condition = "s.is_synthetic = %s AND s.status <> ALL(%s)"
-        self.given = [*self.given, synthetic, list(NOT_MEANT)]
-        self.verdicts: dict[Hashable, tuple[int, Verdict]] = {}
-
-    def judge(self) -> Judged:
-        self._sql(
-            "SET LOCAL work_mem = '128MB'"
-        )  # the joins below are hash joins; on disk they take several times as long
-        self._create()
-        if (span := self._span()) is not None:
-            self._chips(span)
-            self._places(span)
-            self._parties(span)
-            self._exporters()
-            self._single_lines()
-            self._vague_lines()
-        keys = [
-            key
-            for (key,) in self._sql(
-                f"SELECT case_id FROM {self.name}_line UNION SELECT case_id FROM {self.name}_moment"
-            )
-        ]
-        cases = {key: self._number(self.book.verdict(self._decoded(key))) for key in sorted(keys)}
-        self._copy("case", cases.items())
-        self._combine_vague()
-        self._undated_lines()
-        self._copy(
-            "verdict",
-            (
-                (n, v.answer, v.decision, v.result, v.policy, v.level, list(v.rule_ids), list(v.missing))
-                for n, v in self.verdicts.values()
-            ),
-        )
-        self._sql(f"ANALYZE {self.name}_line")
-        return Judged(self.name, len(cases), len(self.verdicts))
-
-    def _sql(self, sql: str, given: Sequence[Any] = ()) -> list[Any]:
-        self.cursor.execute(sql, given)
-        return self.cursor.fetchall() if self.cursor.description else []
-
-    def _copy(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self.cursor.copy(f"COPY {self.name}_{table} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        self._sql(f"ANALYZE {self.name}_{table}")
-
-    def _number(self, verdict: Verdict) -> int:
-        """The number of a verdict; verdicts that come to the same under the same rules, for want of the same facts, share one."""
-        content = (*said(verdict), verdict.rule_ids, verdict.missing)
-        return self.verdicts.setdefault(content, (len(self.verdicts), verdict))[0]
-
-    def _create(self) -> None:
-        for table, columns in _TABLES.items():
-            self._sql(f"CREATE TEMPORARY TABLE {self.name}_{table} ({columns}) ON COMMIT DROP")
-
-    def drop(self) -> None:
-        self._sql("DROP TABLE " + ", ".join(f"{self.name}_{table}" for table in _TABLES))
-
-    # --- signatures -----------------------------------------------------------------------------------------------------
-
-    def _span(self) -> range | None:
-        """The stretches of law in which lines of the ledger left; None where no line has a day."""
-        if self.as_if is not None:
-            return range(self.book.law_of(self.as_if), self.book.law_of(self.as_if) + 1)
-        ((first, last),) = self._sql(
-            f"SELECT min(s.shipped_on), max(greatest(s.shipped_on, s.shipped_on_latest)) FROM {self.lines} s"
-            f" WHERE {self.condition}",
-            self.given,
-        )
-        return range(self.book.law_of(first), self.book.law_of(last) + 1) if first else None
-
-    def _chips(self, span: range) -> None:
-        found, specs = scopes(self.at)
-        members = {
-            2 * pk + (kind == "family"): [specs[chip] for chip in scope.chips] or [scope.stand_in]
-            for (kind, pk), scope in found.items()
-        }
-        self._copy("chip", ((key, law, self.book.chip(m, law)) for key, m in members.items() for law in span))
-
-    def _places(self, span: range) -> None:
-        written = self._sql(
-            f"SELECT DISTINCT s.destination_country FROM {self.lines} s WHERE {self.condition}", self.given
-        )
-        countries = sorted({*COUNTRIES, "", *(country for (country,) in written)})
-        self._copy("place", ((c, law, self.book.place(c, law)) for c in countries for law in span))
-
-    def _parties(self, span: range) -> None:
-        """Whoever has no dated record of its own is told by its country and joined in SQL; the others one by one."""
-        written = self._sql(
-            f"SELECT DISTINCT o.country FROM {self.organizations} o", self.given_organizations
-        )
-        seats = sorted({*COUNTRIES, "", *(country for (country,) in written)})
-        self.nobody = {self.book.party(NOBODY, law) for law in span}
-        dated = sorted(self.parties.dated & self.parties.bodies.keys())
-        told = {
-            pk: self._told(partial(self.parties.profile, pk), span, self.parties.days(pk)) for pk in dated
-        }
-        seated = {c: self._told(partial(_seated, c), span, ()) for c in seats}
-        self.turns = sorted({first for found in (*told.values(), *seated.values()) for first, _, _ in found})
-        self._copy("seat", ((country, *row) for country, found in seated.items() for row in found))
-        self._copy("party", ((pk, *row) for pk, found in told.items() for row in found))
-        self._sql(
-            f"INSERT INTO {self.name}_party SELECT o.id, c.first, c.until, c.sig FROM {self.organizations} o"
-            f" JOIN {self.name}_seat c ON c.country = o.country WHERE o.id <> ALL(%s)",
-            [*self.given_organizations, dated],
-        )
-        self._sql(f"ANALYZE {self.name}_party")
-
-    def _told(
-        self, profile: Callable[[date], Profile], span: range, days: Sequence[date]
-    ) -> list[tuple[date, date, int]]:
-        """The stretches ``[first, until)`` over which a party keeps one signature. Each facet of the law is asked, so that
-        every signature has a representative under it."""
-        laws, first = self.book.laws, self.book.days[span.start]
-        turns = [i for i in span if i == span.start or laws[i].party != laws[i - 1].party]
-        starts = {laws[i].first for i in turns} | {
-            d for d in days if first < d and self.book.law_of(d) < span.stop
-        }
-        found: list[tuple[date, date, int]] = []
-        ordered = sorted(starts)
-        for first, until in zip(ordered, [*ordered[1:], date.max], strict=True):
-            number = self.book.party(profile(first), self.book.law_of(first))
-            if found and found[-1][2] == number:
-                found[-1] = (found[-1][0], until, number)
-            else:
-                found.append((first, until, number))
-        return found
-
-    def _exporters(self) -> None:
-        makers = {role: EXPORTER_ROLES.index(name) for role, name in MAKERS.items()}
-        which = " ".join(f"WHEN %s = ANY(o.roles) THEN {number}" for number in makers.values())
-        self._sql(
-            f"INSERT INTO {self.name}_exporter SELECT o.id, CASE {which} END FROM {self.organizations} o"
-            " WHERE o.roles && %s::varchar[]",
-            [*makers, *self.given_organizations, list(makers)],
-        )
-        self._sql(f"ANALYZE {self.name}_exporter")
-
-    # --- lines ----------------------------------------------------------------------------------------------------------
-
-    @property
-    def _radices(self) -> tuple[int, ...]:
-        """How many numbers each part of a case may take, in the order of :class:`CaseKey` without the law."""
-        book = self.book
-        parties = len(book.parties)
-        found = (len(book.chips), len(book.places), len(MOVEMENTS), len(EXPORTER_ROLES), parties, parties)
-        if len(book.days) * prod(found) >= 2**63:
-            raise BadInput(
-                "this ledger has more combinations of chips, places and parties than a case can number"
-            )
-        return found
-
-    def _decoded(self, key: int) -> CaseKey:
-        parts = []
-        for radix in reversed(self._radices):
-            key, part = divmod(key, radix)
-            parts.append(part)
-        return CaseKey(key, *reversed(parts))
-
-    def _keyed(self, lines: str) -> str:
-        """SQL that gives each row of ``lines`` (id, day, law, scope, origin, destination, shipper, consignee, end_user) the
-        number of its case."""
-        chips, places, movements, exporters, parties, _ = self._radices
-        (nobody,) = self.nobody
-        movement = (
-            "CASE WHEN l.destination = '' THEN 0 WHEN l.destination = 'US' THEN 2 - (l.origin = 'US')::int"
-            " WHEN l.origin = l.destination THEN 3 ELSE 5 - (l.origin = 'US')::int END"
-        )
-        return (
-            f"SELECT l.id, l.day, (((((l.law::bigint * {chips} + c.sig) * {places} + p.sig) * {movements} + {movement})"
-            f" * {exporters} + coalesce(x.role, 0)) * {parties} + coalesce(a.sig, {nobody})) * {parties}"
-            f" + coalesce(b.sig, {nobody}) AS case_id FROM ({lines}) l"
-            f" JOIN {self.name}_chip c ON c.scope = l.scope AND c.law = l.law"
-            f" JOIN {self.name}_place p ON p.country = l.destination AND p.law = l.law"
-            f" LEFT JOIN {self.name}_exporter x ON x.id = l.shipper"
-            f" LEFT JOIN {self.name}_party a ON a.id = l.consignee AND a.first <= l.day AND l.day < a.until"
-            f" LEFT JOIN {self.name}_party b ON b.id = l.end_user AND b.first <= l.day AND l.day < b.until"
-        )
-
-    def _columns(self, day: str) -> str:
-        # OFFSET 0 keeps the planner from working the law out again in every join
-        return (
-            f"SELECT s.id, {day} AS day, width_bucket({day}, %s::date[]) AS law,"
-            " coalesce(2 * s.chip_id, 2 * s.family_id + 1) AS scope, s.origin_country AS origin,"
-            " s.destination_country AS destination, s.shipper_id AS shipper, s.consignee_id AS consignee,"
-            " s.end_user_id AS end_user"
-        )
-
-    def _single_lines(self) -> None:
-        """Lines that left on one day, or all of them ``as_if`` on one."""
-        if self.as_if is not None:
-            day, which = f"DATE '{self.as_if.isoformat()}'", ""
-        else:
-            day = "s.shipped_on"
-            which = " AND s.shipped_on IS NOT NULL AND (s.shipped_on_latest IS NULL OR s.shipped_on_latest = s.shipped_on)"
-        lines = f"{self._columns(day)} FROM {self.lines} s WHERE {self.condition}{which} OFFSET 0"
-        self._sql(
-            f"INSERT INTO {self.name}_line SELECT id, case_id FROM ({self._keyed(lines)}) k",
-            [self._law_days, *self.given],
-        )
-
-    def _vague_lines(self) -> None:
-        """Lines that left within a range: a row for its first day and each later one on which law or parties change."""
-        if self.as_if is not None:
-            return
-        days = sorted({*self._law_days, *self.turns})
-        lines = (
-            f"{self._columns('m.day')} FROM {self.lines} s CROSS JOIN LATERAL (SELECT s.shipped_on AS day UNION ALL"
-            " SELECT d FROM unnest(%s::date[]) d WHERE d > s.shipped_on AND d <= s.shipped_on_latest) m"
-            f" WHERE {self.condition} AND s.shipped_on_latest > s.shipped_on OFFSET 0"
-        )
-        # the parameters stand in the order in which the statement names them: the law, the table, the days, the condition
-        table, condition = self.given[:-2], self.given[-2:]
-        self._sql(
-            f"INSERT INTO {self.name}_moment SELECT id, day, case_id FROM ({self._keyed(lines)}) k",
-            [self._law_days, *table, days, *condition],
-        )
-
-    @property
-    def _law_days(self) -> list[date]:
-        return list(self.book.days[1:])
-
-    def _combine_vague(self) -> None:
-        """One case for each distinct run of verdicts that lines of vague date go through; its number is below zero."""
-        self._sql(
-            f"INSERT INTO {self.name}_run SELECT m.line_id,"
-            f" array_agg(c.verdict_id ORDER BY m.day) AS run FROM {self.name}_moment m JOIN {self.name}_case c"
-            " USING (case_id) GROUP BY m.line_id"
-        )
-        verdicts = dict(self.verdicts.values())
-        runs = [run for (run,) in self._sql(f"SELECT DISTINCT run FROM {self.name}_run")]
-        made = [
-            (-1 - i, run, self._number(over([verdicts[n] for n in run])))
-            for i, run in enumerate(sorted(runs))
-        ]
-        self._copy("runs", ((number, run) for number, run, _ in made))
-        self._copy("case", ((number, verdict) for number, _, verdict in made))
-        self._sql(
-            f"INSERT INTO {self.name}_line SELECT r.line_id, k.case_id FROM {self.name}_run r"
-            f" JOIN {self.name}_runs k ON k.run = r.run"
-        )
-
-    def _undated_lines(self) -> None:
-        if self.as_if is not None:
-            return
-        number = -1 - 2**62
-        self._copy("case", [(number, self._number(undated_verdict()))])
-        self._sql(
-            f"INSERT INTO {self.name}_line SELECT s.id, %s FROM {self.lines} s WHERE {self.condition}"
-            " AND s.shipped_on IS NULL",
-            [number, *self.given],
-        )
-
-
-def _table(name: str, at: datetime | None) -> tuple[str, list[Any]]:
-    return (f'"{name}"', []) if at is None else rows_known_at(name, at)
-
-
-def _seated(country: str, day: date) -> Profile:
-    """What is known of a party of which only the country is."""
-    return Profile(hq=country)
+def _sums(cursor: CursorWrapper, at: datetime | None, what: str) -> tuple[list[Flip], int]:
+    """The rows of one table, the largest first, and how many there are in all."""
+    who, name, joins = _WHO[what]
+    given: list[Any] = []
+    lines, more = known_table("tracker_shipment", at)
+    given += more
+    named = {}
+    for key, table in (
+        ("chips", "tracker_chip"), ("families", "tracker_chipfamily"), ("organizations", "tracker_organization"),
+    ):  # fmt: skip
+        if "{" + key + "}" in joins:
+            named[key], more = known_table(table, at)
+            given += more
+    limit = "ALL" if what == "by_decision" else str(LARGEST)
+    cursor.execute(
+        _SUMS.format(who=who, name=name, lines=lines, joins=joins.format(**named), limit=limit), given
+    )
+    rows = cursor.fetchall()
+    flips = [
+        flip(who, name, one, other, Sums(*(int(n) for n in counts), *(float(n) for n in sums)))
+        for who, name, one, other, *numbers, _ in rows
+        for counts, sums in [(numbers[:3], numbers[3:])]
+    ]
+    return flips, rows[0][-1] if rows else 0

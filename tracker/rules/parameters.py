@@ -337,7 +337,7 @@ class RuleSet:
         return self._statuses.get(rule_id, Status.NOT_IN_FORCE)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleBook:
     """All rules, rows and groups for all dates."""
 
@@ -358,6 +358,12 @@ class RuleBook:
         )
         matrix = tuple(sorted((r for r in self.matrix if r.period.holds(day)), key=lambda r: r.order))
         return RuleSet(day, rules, matrix, self.groups_on(day))
+
+    @cached_property
+    def digest(self) -> str:
+        """Names the whole book: equal digests, equal law on every day."""
+        days = (date.min, *self.change_days())
+        return hashlib.sha256("".join(self.on(day).digest for day in days).encode()).hexdigest()
 
     def groups_on(self, day: date) -> CountryGroups:
         names = self.group_names | {m.group for m in self.memberships} | {s.name for s in self.sets}

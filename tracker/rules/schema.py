@@ -10,7 +10,7 @@ schema is described in docs/rules.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
@@ -474,8 +474,9 @@ def rule_files(
         for part in read.parts("matrix"):
             rows.append(matrix_row(part.data, f"{name}, row {part.data.get('order', '(without order)')}"))
     found, aliases = country_groups(_mapping(groups, groups_name), groups_name)
-    _check_rules(rules)
-    _check_rows(rows, rules, {group.name for group in found})
+    names = {group.name for group in found}
+    for mistake in (*rule_mistakes(rules), *row_mistakes(rows, rules, names)):
+        raise mistake
     return RuleFiles(tuple(rules), tuple(rows), tuple(found), tuple(aliases))
 
 
@@ -485,10 +486,12 @@ def _mapping(document: Any, name: str) -> Mapping[str, Any]:
     return document
 
 
-def _check_rules(rules: list[Rule]) -> None:
+def rule_mistakes(rules: Collection[Rule]) -> Iterator[BadInput]:
+    """What only all rules together show: versions of one rule that overlap, and a rule that supersedes one which is unknown or
+    goes on."""
     for earlier, later in pairwise(sorted(rules, key=lambda r: (r.id, r.period.start or date.min))):
         if earlier.id == later.id and earlier.period.overlaps(later.period):
-            raise BadInput(
+            yield BadInput(
                 f"rule {later.id}: its versions {earlier.period} and {later.period} overlap; "
                 "end the first the day before the second begins"
             )
@@ -497,17 +500,22 @@ def _check_rules(rules: list[Rule]) -> None:
         for name in rule.supersedes:
             older = known.get(name)
             if older is None or older is rule:
-                raise BadInput(
-                    f"rule {rule.id}: field 'supersedes' names {name!r}; no other rule of these files has this id"
+                yield BadInput(
+                    f"rule {rule.id}: field 'supersedes' names {name!r}; no other rule has this id"
                 )
+                continue
             if rule.period.start and (older.period.end is None or older.period.end > rule.period.start):
-                raise BadInput(
+                yield BadInput(
                     f"rule {rule.id}: it supersedes {name} from {rule.period.start} on, but {name} runs to "
                     f"{older.period.last or 'no end'}; end {name} the day before, or leave it out of 'supersedes'"
                 )
 
 
-def _check_rows(rows: list[MatrixRow], rules: list[Rule], groups: Collection[str]) -> None:
+def row_mistakes(
+    rows: Iterable[MatrixRow], rules: Collection[Rule], groups: Collection[str]
+) -> Iterator[BadInput]:
+    """What only the whole law shows of rows of the licence matrix: two with one order, and rows that name a rule, letter, level
+    or country set that does not exist."""
     ids = {rule.id for rule in rules}
     letters = {rule.id for rule in rules if rule.letter is not None}
     presumptions = {rule.id for rule in rules if rule.presumption is not None}
@@ -517,12 +525,12 @@ def _check_rows(rows: list[MatrixRow], rules: list[Rule], groups: Collection[str
     for row in rows:
         where = f"licence matrix, row {row.order}"
         if row.order in orders:
-            raise BadInput(f"{where}: two rows have this order; give each its own")
+            yield BadInput(f"{where}: two rows have this order; give each its own")
         orders.add(row.order)
         if row.rule and row.rule not in ids:
-            raise BadInput(f"{where}: field 'rule' is {row.rule!r}; no rule has this id")
+            yield BadInput(f"{where}: field 'rule' is {row.rule!r}; no rule has this id")
         if row.letter and row.letter not in letters:
-            raise BadInput(
+            yield BadInput(
                 f"{where}: field 'letter' is {row.letter!r}; no rule with a letter test has this id"
             )
         for name, value, choices in (
@@ -531,18 +539,41 @@ def _check_rows(rows: list[MatrixRow], rules: list[Rule], groups: Collection[str
             *(("items", item, items) for item in row.items),
         ):
             if value and value not in choices:
-                raise BadInput(
+                yield BadInput(
                     f"{where}: field {name!r} is {value!r}; choose from {', '.join(sorted(choices)) or 'nothing yet'}"
                 )
         if (row.lists or row.footnotes) and row.party != "listed":
-            raise BadInput(
+            yield BadInput(
                 f"{where}: field 'lists' or 'footnotes' is given, but party is {row.party!r}; "
                 "only rows with party 'listed' speak of lists"
             )
         if not row.rule and not row.data.get("sources"):
-            raise BadInput(
+            yield BadInput(
                 f"{where}: field 'sources' is missing; a row without a rule needs a source of its own"
             )
         for place in (*row.destinations, *row.not_destinations, row.vendor_hq):
             if place and place not in groups and not COUNTRY.fullmatch(place):
-                raise BadInput(f"{where}: {place!r} is neither a country code nor a country group or set")
+                yield BadInput(f"{where}: {place!r} is neither a country code nor a country group or set")
+
+
+def set_mistakes(sets: Iterable[CountrySet], groups: Collection[str]) -> Iterator[BadInput]:
+    """Country sets that are put together from a group that does not exist, or in a circle from themselves."""
+    parts = {one.name: (*one.union, *one.minus) for one in sets}
+    for name, direct in parts.items():
+        for part in direct:
+            if part not in groups:
+                yield BadInput(f"set {name}: {part!r} is not a group or set; add it first or leave it out")
+        reached, ahead = set(), list(direct)
+        while ahead:
+            part = ahead.pop()
+            if part not in reached:
+                reached.add(part)
+                ahead += parts.get(part, ())
+        if name in reached:
+            yield BadInput(f"set {name}: it is put together from itself; take it out of 'union' or 'minus'")
+
+
+def interval(data: Mapping[str, Any], where: str) -> RuleInterval:
+    """One stretch of days of a rule; raises BadInput for anything that does not fit the schema."""
+    (found,) = _intervals(Reader({"intervals": [data]}, where))
+    return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -15,18 +16,21 @@ from pathlib import Path
 from typing import IO, Any
 
 import yaml
+from django.core.cache import cache
 from django.db import Error as DatabaseError
 from django.db import models, transaction
 from django.db.backends.postgresql.psycopg_any import DateRange
+from django.db.models import Count, Max, Value
 
+from tracker.chips.models import Chip, ChipSpecification
 from tracker.chips.services import specs_known_at
 from tracker.chips.specs import ChipSpec
 from tracker.core.errors import BadInput, UnknownName
 from tracker.core.period import DAY, Period
 from tracker.organizations.models import Alias, Organization
-from tracker.rules import schema, table
+from tracker.rules import catalogue, schema, table
 from tracker.rules.answers import DailyLaw, Vendor, without_undated_letters
-from tracker.rules.classify import Classification, compared
+from tracker.rules.classify import Classification, classify, compared
 from tracker.rules.licensing import Party, Verdict, verdict
 from tracker.rules.models import (
     CountryGroup,
@@ -37,6 +41,7 @@ from tracker.rules.models import (
 )
 from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
 from tracker.rules.question import Question, WrongFields
+from tracker.rules.timeline import Stretch, comparison_words, deciding, stretches
 from tracker.sources.models import Source
 from tracker.sources.services import sources_for_urls
 
@@ -330,15 +335,86 @@ def _membership(row: CountryGroupMember, group: str) -> Membership:
     return Membership(group, row.country, _period(row.period), row.is_contested, row.verification, row.note)
 
 
+# --- changes by hand ------------------------------------------------------------------------------------------------------
+
+LawRow = ExportRule | RuleInterval | LicenceRequirement | CountryGroup | CountryGroupMember
+
+
+def refusal_of_law(*rows: LawRow, gone: bool = False) -> str | None:
+    """Why the law could not be applied with ``rows`` as they now stand in memory, or without them (``gone``); None: it can.
+
+    The same schema that reads rule files reads the rows, and then all of the law as it would be is checked as a whole, so the
+    message names field, value and mend. A mistake that stands in the ledger already, elsewhere, is not held against a row.
+    """
+    if not gone:
+        for row in rows:
+            try:
+                _read(row)
+            except BadInput as error:
+                return str(error)
+    before = set(_mistakes((), gone=False))
+    return next((words for words in _mistakes(rows, gone) if words not in before), None)
+
+
+def _read(row: LawRow) -> Any:
+    """The row in the form that the pure core reads; raises BadInput."""
+    match row:
+        case ExportRule():
+            where = f"rule {row.rule_id}"
+            _refuse_no_day(row.in_force, "in_force", where)
+            return schema.rule(_rule_data(row, []), where)
+        case RuleInterval():
+            where = "status of a rule"
+            _refuse_no_day(row.period, "period", where)
+            return schema.interval(_interval_data(row), where)
+        case LicenceRequirement():
+            where = f"licence matrix, row {row.order}"
+            _refuse_no_day(row.in_force, "in_force", where)
+            return schema.matrix_row(_row_data(row), where)
+        case CountryGroup():
+            return CountrySet(row.name, tuple(row.union), tuple(row.minus))
+    _refuse_no_day(row.period, "period", f"membership of {row.country}")
+    return None
+
+
+def _refuse_no_day(dates: DateRange, field: str, where: str) -> None:
+    if dates.lower and dates.upper and dates.lower >= dates.upper:
+        raise BadInput(
+            f"{where}: field {field!r} holds no day: it begins on {dates.lower} and no longer holds from {dates.upper} on; "
+            "the end is the first day after the last one, so it lies behind the beginning"
+        )
+
+
+def _mistakes(changed: Collection[LawRow], gone: bool) -> Iterator[str]:
+    """What is wrong with the law as a whole if some rows were as given, or gone; rows that cannot be read are passed over."""
+
+    def standing(table: type[models.Model]) -> list[Any]:
+        mine = [row for row in changed if isinstance(row, table)]
+        kept = table._default_manager.exclude(pk__in=[row.pk for row in mine if row.pk])
+        return [*kept, *(() if gone else mine)]
+
+    groups = standing(CountryGroup)
+    names = {row.name for row in groups}
+    rules, rows, sets = (
+        [read for row in found if (read := _readable(row)) is not None]
+        for found in (standing(ExportRule), standing(LicenceRequirement), groups)
+    )
+    for mistake in (
+        *schema.rule_mistakes(rules),
+        *schema.row_mistakes(rows, rules, names),
+        *schema.set_mistakes(sets, names),
+    ):
+        yield str(mistake)
+
+
+def _readable(row: LawRow) -> Any:
+    try:
+        return _read(row)
+    except BadInput:
+        return None
+
+
 # --- classes of chips -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Days on which a chip has one and the same class, and that class as of the first of them."""
-
-    period: Period
-    classification: Classification
 
 
 def classification(chip: str, on: date, known_at: datetime | None = None) -> Classification:
@@ -353,7 +429,8 @@ def classification(chip: str, on: date, known_at: datetime | None = None) -> Cla
 def timeline(chip: str, known_at: datetime | None = None) -> list[Stretch]:
     """How the class of a chip (by slug) changed with the law, from the first day of any classification rule on.
 
-    Neighbouring days with the same level, number, letters, presumptions and bands are one stretch; the last one is open.
+    Neighbouring days with the same level, number, letters, presumptions and bands, found by the same rules, are one stretch; the
+    last one is open.
 
     Raises UnknownName where there is no such chip.
     """
@@ -367,30 +444,143 @@ def _specs(chip: str, known_at: datetime | None) -> Mapping[str, ChipSpec]:
     return next(iter(found.values()))
 
 
-def stretches(specs: Mapping[str, ChipSpec], book: RuleBook) -> list[Stretch]:
-    """The timeline of a chip under a rule book; see :func:`timeline`."""
-    starts = [
-        rule.period.start
-        for rule in book.rules
-        if rule.classes or rule.letter or rule.presumption or rule.bands
-    ]
-    first = min((day for day in starts if day), default=None)
-    if first is None:
-        return []
-    days = [day for day in book.change_days() if day >= first]
-    found: list[Stretch] = []
-    for day, following in zip(days, [*days[1:], None], strict=True):
-        now = compared(specs, book.on(day))
-        if found and _shown(found[-1].classification) == _shown(now):
-            found[-1] = Stretch(Period(found[-1].period.start, following), found[-1].classification)
-        else:
-            found.append(Stretch(Period(day, following), now))
+# --- the law for pages ----------------------------------------------------------------------------------------------------
+
+CACHED_SECONDS = 3600
+LAW_TABLES: tuple[type[models.Model], ...] = (
+    ExportRule,
+    RuleInterval,
+    LicenceRequirement,
+    CountryGroup,
+    CountryGroupMember,
+)
+CHIP_TABLES: tuple[type[models.Model], ...] = (Chip, ChipSpecification, Organization)
+
+
+def _stamp(tables: Iterable[type[models.Model]]) -> str:
+    """A name for the present contents of some tables: it changes with every row written or deleted. One query."""
+    first, *others = (
+        table._default_manager.order_by()
+        .values(table=Value(table._meta.model_name))
+        .annotate(rows=Count("pk"), latest=Max("recorded_at"), last=Max("pk"))
+        .values_list("table", "rows", "latest", "last")
+        for table in tables
+    )
+    text = repr(sorted(first.union(*others, all=True)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _kept_book() -> RuleBook:
+    """The rule book as it stands, read anew only when a row of the law has changed."""
+    key = f"law-book-{_stamp(LAW_TABLES)}"
+    book: RuleBook | None = cache.get(key)
+    if book is None:
+        book = rulebook()
+        cache.set(key, book, CACHED_SECONDS)
+    return book
+
+
+def _kept_classes(rules: RuleSet) -> dict[str, Classification]:
+    """Every chip (by slug) with its class under ``rules``, by its preferred specification."""
+    key = f"law-classes-{rules.digest}-{_stamp(CHIP_TABLES)}"
+    found: dict[str, Classification] | None = cache.get(key)
+    if found is None:
+        first = [next(iter(specs.values())) for specs in specs_known_at().values()]
+        found = {spec.slug: classify(spec, rules) for spec in sorted(first, key=lambda spec: spec.slug)}
+        cache.set(key, found, CACHED_SECONDS)
     return found
 
 
-def _shown(found: Classification) -> tuple[object, ...]:
-    hits = tuple((hit.rule_id, hit.name, hit.truth) for hit in found.hits if hit.truth is not False)
-    return found.level, found.eccn, found.paragraph, found.possible, hits
+def chip_names() -> dict[str, str]:
+    """Slug -> name as sold. One query."""
+    return dict(Chip.objects.order_by("slug").values_list("slug", "name"))
+
+
+def rule_lines(today: date) -> dict[str, list[catalogue.RuleLine]]:
+    """All rules by regime, with what each does today."""
+    return catalogue.rule_lines(_kept_book(), today)
+
+
+def rule_page(rule_id: str, today: date, on: date | None = None) -> catalogue.RulePage:
+    """A rule for its page, with the chips that it catches ``on`` a day (default: today, or the last day it was in force).
+
+    Raises UnknownName where no rule has this id.
+    """
+    book = _kept_book()
+    versions = [rule for rule in book.rules if rule.id == rule_id]
+    if not versions:
+        raise UnknownName(f"there is no rule {rule_id!r}; the list of rules has all names")
+    day = on or catalogue.day_to_show(versions, today)
+    asks = any(catalogue.rule_tests(rule) for rule in versions)
+    classes = _kept_classes(book.on(day)) if asks else {}
+    return catalogue.rule_page(rule_id, book, classes, day, today)
+
+
+def open_questions(today: date) -> catalogue.OpenQuestions:
+    return catalogue.open_questions(_kept_book(), today)
+
+
+def chip_classes(on: date) -> dict[str, Classification]:
+    """Every chip (by slug) with its class on a day."""
+    return _kept_classes(_kept_book().on(on))
+
+
+@dataclass(frozen=True, slots=True)
+class StretchInWords:
+    """One line of the table below a timeline. ``comparisons``: those that decided; ``letters``: rule id and whether it certainly
+    names the chip; ``rules``: id and citation of every rule that decided."""
+
+    period: Period
+    level: str
+    eccn: str
+    paragraph: str
+    comparisons: tuple[str, ...]
+    missing: tuple[str, ...]
+    letters: tuple[tuple[str, bool], ...]
+    rules: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChipLaw:
+    """A chip under the law as it stands: its timeline for a picture and in words, and its class today with what other figures
+    for it would lead to."""
+
+    stretches: tuple[Stretch, ...]
+    lines: tuple[StretchInWords, ...]
+    now: Classification
+
+
+def chip_law(chip: str, today: date) -> ChipLaw:
+    """How the law takes a chip (by slug), then and now.
+
+    Raises UnknownName where there is no such chip.
+    """
+    specs, book = _specs(chip, None), _kept_book()
+    found = stretches(specs, book)
+    lines: list[StretchInWords] = []
+    for line in map(_in_words, found):
+        if lines and replace(line, period=lines[-1].period) == lines[-1]:
+            # what changed between the two, a presumption or a band, is not told here
+            lines[-1] = replace(line, period=Period(lines[-1].period.start, line.period.end))
+        else:
+            lines.append(line)
+    return ChipLaw(tuple(found), tuple(lines), compared(specs, book.on(today)))
+
+
+def _in_words(stretch: Stretch) -> StretchInWords:
+    now = stretch.classification
+    lines = deciding(now)
+    rules = {line.rule_id: line.citation for line in lines}
+    return StretchInWords(
+        period=stretch.period,
+        level=now.shown_level,
+        eccn=now.eccn,
+        paragraph=now.paragraph,
+        comparisons=tuple(comparison_words(line) for line in lines),
+        missing=now.open_questions,
+        letters=tuple((hit.rule_id, hit.truth is True) for hit in now.letters),
+        rules=tuple(rules.items()),
+    )
 
 
 @dataclass(frozen=True, slots=True)

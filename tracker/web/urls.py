@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tracker.web import views
+from tracker.web import law, views
 
 app_name = "web"
 
@@ -11,4 +11,9 @@ urlpatterns = [
     path("reports/", views.reports, name="reports"),
     path("reports/<slug:key>/", views.report, name="report"),
     path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),
+    path("rules/", law.rules, name="rules"),
+    path("rules/open-questions/", law.open_questions, name="open-questions"),
+    path("rules/<str:rule_id>/", law.rule, name="rule"),
+    path("chips/", law.chips, name="chips"),
+    path("chips/<slug:slug>/", law.chip, name="chip"),
 ]
