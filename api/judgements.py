@@ -12,7 +12,7 @@ from rest_framework.response import Response
 
 from api import errors, parameters
 from api.base import Asking
-from api.schema import LedgerSchema
+from api.schema import QuestionSchema
 from tracker.chips.specs import h100_equivalents
 from tracker.core.interval import Interval
 from tracker.rules.question import CHIP_FIELDS, PARTY_FIELDS, ROLES, WrongFields, read_question
@@ -360,8 +360,8 @@ QUESTION = {
 }
 
 
-class EvaluateSchema(LedgerSchema):
-    """Of the question."""
+class EvaluateSchema(QuestionSchema):
+    """Of a question that may be asked as known at an instant."""
 
     def get_override_parameters(self) -> Any:
         return self.known_at_parameters()

@@ -42,13 +42,6 @@ def _query(name: str, text: str, kind: Any = str, **more: Any) -> OpenApiParamet
 VERSION_PARAMETER = _query("version", "Only this version.", int)
 
 
-class AskingSession(SessionScheme):
-    """A session that asks is described as one that reads."""
-
-    target_class = "api.base.SessionThatOnlyAsks"
-    name = "cookieOfQuestions"
-
-
 class LedgerSchema(AutoSchema):
     """Adds the parameters that the view itself reads and the shape of errors."""
 
@@ -93,6 +86,20 @@ class LedgerSchema(AutoSchema):
         wrong = OpenApiResponse(ERROR, "Anything that went wrong, in one shape.")
         told = self._get_response_for_code(wrong, "default", ["application/json"])
         return super()._get_response_bodies(direction) | {"default": told}
+
+
+class StatelessSessionScheme(SessionScheme):
+    """The cookie of the session, as for reading."""
+
+    target_class = "api.base.StatelessSession"
+    name = "cookieAuthOfQuestions"
+
+
+class QuestionSchema(LedgerSchema):
+    """Of a question asked by POST: its body says all."""
+
+    def get_override_parameters(self) -> Parameters:
+        return []
 
 
 class HistorySchema(LedgerSchema):

@@ -71,6 +71,22 @@ def test_every_boundary_has_its_level_number_and_licence(classify):
         )
 
 
+def test_the_chips_worked_by_hand_have_their_levels_through_the_command(classify):
+    cases = yaml.safe_load((HERE / "worked_classifications.yaml").read_text())["chips"]
+    figures = (*table.RATES, "tpp_published", "die_area_mm2", "memory_bandwidth_gbs", "io_bandwidth_gbs")
+    flags = {None: "", True: "yes", False: "no"}
+    lines = [",".join((*figures, "datacenter", "item_form", "vendor", "date"))]
+    for case in cases:
+        spec = case["spec"]
+        if spec.get("is_hbm_stack"):
+            spec = spec | {"die_area_mm2": spec["package_area_mm2"], "form": "hbm"}
+        told = [spec.get(name) for name in figures]
+        told += [flags[spec.get("marketed_for_datacenters")], spec.get("form"), case["vendor"], case["day"]]
+        lines.append(",".join("" if cell is None else str(cell) for cell in told))
+    found = classify("\n".join(lines))
+    assert [row["level"] for row in found] == [case["expect"]["level"] for case in cases]
+
+
 def test_the_thresholds_of_the_classes_hold_through_the_command(classify):
     cases = yaml.safe_load((HERE / "thresholds.yaml").read_text())
     words = {None: "", True: "yes", False: "no"}

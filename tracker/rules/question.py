@@ -256,7 +256,7 @@ def _parties(read: _Object, wrong: dict[str, str]) -> tuple[AskedParty, ...]:
     if not isinstance(given, list) or len(given) > MOST_PARTIES:
         wrong["parties"] = f"Write a list of at most {MOST_PARTIES} parties."
         return ()
-    return tuple(_party(item, f"parties[{index}]", wrong) for index, item in enumerate(given))
+    return tuple(_party(item, f"parties.{index}", wrong) for index, item in enumerate(given))
 
 
 def _party(item: Any, at: str, wrong: dict[str, str]) -> AskedParty:
@@ -266,7 +266,7 @@ def _party(item: Any, at: str, wrong: dict[str, str]) -> AskedParty:
     hqs = part.read("parent_hqs", _countries)
     return AskedParty(
         Party(
-            name=part.read("name", _text, "") or slug or f"party {at[8:-1]}",
+            name=part.read("name", _text, "") or slug or f"party {at.removeprefix('parties.')}",
             role=part.read("role", _choice(ROLES), END_USER),
             hq=part.read("hq", _country, ""),
             parent_hqs=hqs,
@@ -293,7 +293,7 @@ def _listings(part: _Object, wrong: dict[str, str]) -> tuple[Listing, ...]:
         return ()
     found = []
     for index, item in enumerate(given):
-        entry = _Object(item, ("list_name", "citation", "footnote"), part.name(f"listings[{index}]"), wrong)
+        entry = _Object(item, ("list_name", "citation", "footnote"), part.name(f"listings.{index}"), wrong)
         name = entry.read("list_name", _text, "")
         if not name and isinstance(item, Mapping):
             wrong.setdefault(entry.name("list_name"), "Name the list, such as Entity List.")

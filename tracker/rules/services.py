@@ -646,7 +646,7 @@ def evaluate(
     known = resolve(slugs - {""}, on, known_at)
     for index, asked in enumerate(question.parties):
         if asked.organization and asked.organization not in known:
-            wrong[f"parties[{index}].organization"] = (
+            wrong[f"parties.{index}.organization"] = (
                 f"There is no organization {asked.organization!r}; the list of organizations finds them by name (search=)."
             )
     specs: Mapping[str, ChipSpec] = {}
