@@ -274,7 +274,7 @@ DRAFT = "draft:"
 
 @dataclass(frozen=True, slots=True)
 class AskedSide:
-    """A side as somebody names it: a day, ``law``, or ``draft:NAME``; the last two on a day as well, ``draft:NAME@2026-01-01``."""
+    """A side as somebody names it: a day, ``law``, or ``draft:NAME``; a draft on one day as well, ``draft:NAME@2026-01-01``."""
 
     draft: str = ""
     day: date | None = None
