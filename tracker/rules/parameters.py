@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any
 
 from tracker.core.period import Period
+from tracker.rules.caps import Cap
 from tracker.rules.expressions import Expression
 
 PARAMETERS: dict[str, tuple[str, str]] = {
@@ -105,7 +106,7 @@ class Rule:
     classes: tuple[ClassTest, ...] = ()
     letter: Expression | None = None
     intervals: tuple[RuleInterval, ...] = ()
-    quantity_caps: tuple[Mapping[str, Any], ...] = ()
+    quantity_caps: tuple[Cap, ...] = ()
     licence_policy: str = ""
     note: str = ""
     verification: str = ""
@@ -123,10 +124,6 @@ class Rule:
         if interval := self.interval_on(day):
             return interval.status
         return Status.NOT_ENFORCED if self.enforcement == "not enforced" else Status.ACTIVE
-
-    def cap(self, metric: str) -> Mapping[str, Any] | None:
-        """The quantity cap of this rule that counts ``metric``, as its file states it."""
-        return next((cap for cap in self.quantity_caps if cap.get("metric") == metric), None)
 
 
 @dataclass(frozen=True, slots=True)
