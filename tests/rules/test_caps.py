@@ -38,8 +38,14 @@ def caps(*entries) -> tuple[Cap, ...]:
 
 
 def test_a_cap_keeps_its_number_its_words_and_its_days():
-    (cap,) = caps(YEARLY | {"in_words": {"per": "one buyer, all sellers together"}, "citation": "15 CFR 740.29"})
-    assert (cap.limit, cap.per, cap.in_words["per"]) == (26_900_000, "ultimate consignee", "one buyer, all sellers together")
+    (cap,) = caps(
+        YEARLY | {"in_words": {"per": "one buyer, all sellers together"}, "citation": "15 CFR 740.29"}
+    )
+    assert (cap.limit, cap.per, cap.in_words["per"]) == (
+        26_900_000,
+        "ultimate consignee",
+        "one buyer, all sellers together",
+    )
     assert cap.evaluated
     assert cap.limit_on(date(2025, 3, 1)) == 26_900_000
 
@@ -122,8 +128,19 @@ def test_what_cannot_be_evaluated_says_why():
 
 
 def test_an_entry_of_earlier_records_in_free_words_is_kept_and_not_evaluated():
-    (cap,) = caps({"metric": "notice_days", "limit": 25, "per": "first export to that end user", "window": "before export"})
-    assert (cap.evaluated, cap.in_words["per"], cap.in_words["limit"]) == (False, "first export to that end user", "25")
+    (cap,) = caps(
+        {
+            "metric": "notice_days",
+            "limit": 25,
+            "per": "first export to that end user",
+            "window": "before export",
+        }
+    )
+    assert (cap.evaluated, cap.in_words["per"], cap.in_words["limit"]) == (
+        False,
+        "first export to that end user",
+        "25",
+    )
 
 
 def test_every_limit_of_the_seed_files_is_evaluated_or_says_why(seed_files):
@@ -131,7 +148,11 @@ def test_every_limit_of_the_seed_files_is_evaluated_or_says_why(seed_files):
     assert len(found) == 22
     for cap in found.values():
         assert cap.kind != "words"
-        assert (cap.kind == "ratio" or (cap.kind in SUMMED and cap.metric in COUNTED)) if cap.evaluated else cap.why
+        assert (
+            (cap.kind == "ratio" or (cap.kind in SUMMED and cap.metric in COUNTED))
+            if cap.evaluated
+            else cap.why
+        )
     evaluated = {name for (_, name), cap in found.items() if cap.evaluated}
     assert evaluated == {"LPP", "COUNTRY", "AIA_REPORT", "CN_MO_50", "PER_CUSTOMER"}
     assert found["US-AIDIFF-2025", "AIA_REPORT"].report_only

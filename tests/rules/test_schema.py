@@ -8,7 +8,7 @@ import yaml
 
 from tests.rules.conftest import documents, groups
 from tracker.core.errors import BadInput
-from tracker.rules.schema import canonical, rule_files
+from tracker.rules.schema import rule_files
 
 FACTS = Path(__file__).resolve().parents[3] / "shared" / "facts" / "export_rules.yaml"
 

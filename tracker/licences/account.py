@@ -26,6 +26,9 @@ BEFORE, AFTER = "before it was valid", "after it ended"
 FAULTS = (PARTY, CHIPS, COUNTRY, BEFORE, AFTER)
 """What a use of a licence may lack, the first that applies naming it."""
 
+PartyKey = int | str
+"""What stands for a party: its primary key or its name, the same kind throughout one call."""
+
 ONWARD, CONSIGNMENT, REPEATED = "carried on", "one consignment", "one line twice"
 
 
@@ -45,8 +48,8 @@ class Terms:
     authorised: float | None
     unit: str = "chips"
     scopes: frozenset[str] = frozenset()
-    consignee: int | None = None
-    end_user: int | None = None
+    consignee: PartyKey | None = None
+    end_user: PartyKey | None = None
     country: str = ""
     is_named_only: bool = False
 
@@ -64,8 +67,8 @@ class Use:
     scope: str
     amount: Quantity
     shipped: Period | None
-    consignee: int | None = None
-    end_user: int | None = None
+    consignee: PartyKey | None = None
+    end_user: PartyKey | None = None
     country: str = ""
     licence: str = ""
     required: bool = True
@@ -159,9 +162,14 @@ Rates = Mapping[tuple[str, str], tuple[float, float] | None]
 """(unit, scope) -> low and high equivalents of one chip; a pair that is absent is one for one in chips."""
 
 
-def accounts(terms: Iterable[Terms], uses: Iterable[Use], rates: Rates) -> Accounts:
-    """Draw every line on its licence and keep the running balance of each. Input order does not matter."""
-    ledger = _Ledger(sorted(terms, key=lambda t: t.id), rates)
+def accounts(
+    terms: Iterable[Terms], uses: Iterable[Use], rates: Rates, *, counts_all: bool = False
+) -> Accounts:
+    """Draw every line on its licence and keep the running balance of each. Input order does not matter.
+
+    ``counts_all``: count the use of a licence for everybody also by lines that do not name it.
+    """
+    ledger = _Ledger(sorted(terms, key=lambda t: t.id), rates, counts_all)
     ordered = sorted(uses, key=lambda use: use.order)
     for use in ordered:
         ledger.draw(use)
@@ -191,14 +199,14 @@ def covers(terms: Terms, use: Use) -> bool:
 
 
 class _Ledger:
-    def __init__(self, terms: Sequence[Terms], rates: Rates) -> None:
-        self.rates = rates
+    def __init__(self, terms: Sequence[Terms], rates: Rates, counts_all: bool) -> None:
+        self.rates, self.counts_all = rates, counts_all
         self.terms = sorted(terms, key=lambda t: (t.valid.end or date.max, t.id))
         self.accounts = {t.id: Account(t) for t in terms}
         self.named: dict[str, list[Terms]] = defaultdict(list)
         for t in self.terms:
             self.named[t.licence].append(t)
-        self.by_party: dict[int | None, list[Terms]] = defaultdict(list)
+        self.by_party: dict[PartyKey | None, list[Terms]] = defaultdict(list)
         for t in self.terms:
             for party in {t.consignee, t.end_user} - {None} or {None}:
                 self.by_party[party].append(t)
@@ -237,15 +245,19 @@ class _Ledger:
     def _left(self, terms: Terms, use: Use) -> float:
         """Chips of this kind that the item still has room for."""
         remaining, rate = self.accounts[terms.id].remaining, self._rate(terms, use)
-        if terms.is_for_all and not use.licence:
-            return math.inf  # a licence for everybody: its use by those who do not name it is not counted
+        if not self._is_counted(terms, use):
+            return math.inf
         if remaining is None or rate is None or not rate[0]:
             return math.inf
         return max(0.0, remaining / rate[0])
 
+    def _is_counted(self, terms: Terms, use: Use) -> bool:
+        """Of a licence for everybody only the use by lines that name it is counted, unless all is."""
+        return self.counts_all or bool(use.licence) or not terms.is_for_all
+
     def _enter(self, terms: Terms, use: Use, chips: float) -> None:
         self.drawn[use.id].append((terms, chips))
-        if terms.is_for_all and not use.licence:
+        if not self._is_counted(terms, use):
             return
         account, rate = self.accounts[terms.id], self._rate(terms, use)
         low, high = (rate[0] * chips, rate[1] * chips) if rate else (0.0, 0.0)

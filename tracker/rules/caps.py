@@ -118,8 +118,8 @@ class Cap:
     of: CapScope | None = None
     per: str = ""
     window: str = ""
-    days: Period = Period(None, None)
-    scope: CapScope = CapScope()
+    days: Period = field(default_factory=lambda: Period(None, None))
+    scope: CapScope = field(default_factory=CapScope)
     report_only: bool = False
     evaluated: bool = True
     why: str = ""
@@ -239,9 +239,8 @@ def _whole(read: Reader, cap: Cap) -> None:
 
 def _can_be_evaluated(read: Reader, cap: Cap) -> None:
     mend = "or write 'evaluated: false' with 'why'"
-    if cap.kind == "ratio":
-        if cap.metric not in COUNTED or cap.per != "commodity":
-            raise read.wrong("per", f"a ratio is evaluated per commodity in {', '.join(COUNTED)}; {mend}")
+    if cap.kind == "ratio" and (cap.metric not in COUNTED or cap.per != "commodity"):
+        raise read.wrong("per", f"a ratio is evaluated per commodity in {', '.join(COUNTED)}; {mend}")
     if cap.scope.not_hq and cap.per not in ("ultimate consignee", "ultimate parent"):
         raise read.wrong("scope", f"headquarters are known per consignee only; leave out 'not_hq', {mend}")
     if cap.kind == "ratio":
