@@ -13,8 +13,7 @@ from django.contrib.postgres.aggregates import ArrayAgg
 from django.db.models import Case, CharField, Count, F, FloatField, Func, Max, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce, NullIf, Power, Sqrt
 
-from tracker.claims.combine import AS_CHIPS, CARRIERS, DEFAULT_FITS
-from tracker.core.quantity import ReadingParameters
+from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS, ReadingParameters
 
 EXAMPLES = 3
 """Lines named for each sum, the largest first."""

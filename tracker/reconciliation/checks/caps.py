@@ -710,17 +710,16 @@ def _evidence(rule: Rule, flows: Sequence[FlowRow], day: date, bench: _Bench) ->
     found |= {ref: Evidence(ref, "movement", label) for ref, label in examples}
     for flow in flows:
         found |= {row.ref: row for row in scopes.specification(flow.scope, bench.books.chips)}
-    for pk in sorted({flow.consignee_id for flow in flows if flow.consignee_id}):
+    parties = sorted({flow.consignee_id for flow in flows if flow.consignee_id})
+    children: dict[RecordRef, tuple[str, list[str]]] = {}
+    for pk in parties:
         if who := bench.books.organizations.get(pk):
-            found[who.ref] = Evidence(
-                who.ref, "party", f"{who.name}: headquarters {COUNTRIES.get(who.country, 'not known')}"
-            )
-            for ref, label in _parent_rows(who.ref.id, who.name, day, bench):
-                found.setdefault(ref, Evidence(ref, "parent", label))
+            seat = COUNTRIES.get(who.country, "not known")
+            found[who.ref] = Evidence(who.ref, "party", f"{who.name}: headquarters {seat}")
+            for parent in bench.parents_on(pk, day).parents:
+                if parent != pk and (row := bench.books.organizations.get(int(parent))):
+                    children.setdefault(row.ref, (row.name, []))[1].append(who.name)
+    for ref, (name, names) in children.items():
+        label = f"{name}: ultimate parent of {explain.listed(names)} on {day}"
+        found.setdefault(ref, Evidence(ref, "parent", label))
     return tuple(found.values())
-
-
-def _parent_rows(org: int, name: str, day: date, bench: _Bench) -> Iterable[tuple[RecordRef, str]]:
-    for pk in bench.parents_on(org, day).parents:
-        if pk != org and (row := bench.books.organizations.get(int(pk))):
-            yield row.ref, f"{row.name}: ultimate parent of {name} on {day}"
