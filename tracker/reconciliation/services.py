@@ -146,8 +146,8 @@ def _share_counts(run: ReconciliationRun) -> dict[str, int]:
     named = _read(run, Shipment).filter(licence__isnull=False).count()
     rows = {
         "claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims,
-        # lines that draw on a licence without naming it are about as many again; sums for limits are taken in the database
-        "licence": 2 * named, "limit": 0,
+        # lines that draw on a licence without naming it are about as many again; limits read sums, about four lines to each
+        "licence": 2 * named, "limit": lines // 4,
     }  # fmt: skip
     return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
 
