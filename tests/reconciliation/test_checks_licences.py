@@ -81,7 +81,11 @@ def test_an_excess_is_reported_by_its_probability():
 def test_a_movement_that_names_a_licence_draws_on_no_other():
     rows = line(1000, licence_id=2), cast.licence(5000), cast.licence(100, licence_id=2, reference="L2")
     (found,) = told(*rows)
-    assert (found.verdict, found.gap, found.counterpart.startswith("licence L2")) == ("over licence by 900", 900, True)
+    assert (found.verdict, found.gap, found.counterpart.startswith("licence L2")) == (
+        "over licence by 900",
+        900,
+        True,
+    )
 
 
 def test_the_licence_that_expires_first_is_used_up_first():
@@ -164,7 +168,11 @@ def test_a_long_account_keeps_its_last_rows_and_adds_up_the_earlier_ones():
     table = found.numbers["running"]["rows"]
     assert len(table) == 200
     assert table[0][0].startswith("61 earlier rows")
-    assert (sum(column(found, "drawn")), column(found, "drawn so far")[0], column(found, "drawn so far")[-1]) == (260, 61, 260)
+    assert (
+        sum(column(found, "drawn")),
+        column(found, "drawn so far")[0],
+        column(found, "drawn so far")[-1],
+    ) == (260, 61, 260)
 
 
 def test_every_line_licence_and_rule_is_named():
@@ -262,5 +270,3 @@ def test_a_backdated_shipment_changes_later_balances_in_a_new_run_and_nothing_in
     assert (again.findings_sha256, again.signature) == (before.findings_sha256, before.signature)
     assert [f.text for f in rows(again)] == [f.text for f in rows(before)]
     assert late.reference not in "".join(f.text for f in rows(again))
-
-

@@ -103,4 +103,11 @@ def test_how_much_of_a_licence_is_used_and_whether_it_speaks_of_the_line_is_told
 def test_an_import_approval_does_not_stand_in_for_an_export_licence():
     (found,) = judged(line(1000, licence_id=1), cast.licence(1000, kind="import approval"))
     assert found.verdict == "no licence recorded"
-    assert judged(line(1000, licence_id=1), cast.licence(1000, kind="import approval"), cast.licence(9, licence_id=2)) == []
+    assert (
+        judged(
+            line(1000, licence_id=1),
+            cast.licence(1000, kind="import approval"),
+            cast.licence(9, licence_id=2),
+        )
+        == []
+    )

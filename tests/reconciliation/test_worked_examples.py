@@ -129,7 +129,11 @@ def test_the_account_of_a_synthetic_licence():
     assert column["sd"] == pytest.approx([sd[0], sd[1], sd[1]])
     assert column["p over"][1] == pytest.approx(erfc(100 / sd[1] / sqrt(2)) / 2, rel=1e-6)
     assert account.numbers["probability_over"] == pytest.approx(1 - erfc(80 / sd[1] / sqrt(2)) / 2)
-    assert (account.verdict, account.gap, account.statistic) == ("over licence by 80", 80, pytest.approx(80 / sd[1]))
+    assert (account.verdict, account.gap, account.statistic) == (
+        "over licence by 80",
+        80,
+        pytest.approx(80 / sd[1]),
+    )
     assert (account.gap_h100e, account.sq, account.severity) == (80, 0.08, "low")
     assert (outside.verdict, outside.gap) == ("used after it ended", 180)
     assert [f"{sd[0]:.2f}", f"{sd[1]:.2f}", f"{80 / sd[1]:.3f}"] == ["12.34", "23.78", "3.364"]

@@ -188,7 +188,8 @@ def planted(closing: Closing, first: int) -> Lines:
         rows.append(exceeds(closing, first + len(rows), chip, rows))
     column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     whole = {
-        name: column[name].astype(np.int64) for name in ("shipper", "consignee", "chip", "shipped", "licence", "lot")
+        name: column[name].astype(np.int64)
+        for name in ("shipper", "consignee", "chip", "shipped", "licence", "lot")
     }
     size, none = len(rows), np.full(len(rows), -1)
     off = np.zeros(size, bool)
@@ -340,7 +341,9 @@ def _twice(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
 def _beyond_cap(closing: Closing, place: int, number: int) -> dict[str, float]:
     """More to one operator in one year than the low-processing-performance exception would allow, were it enforced."""
     world = closing.world
-    abroad = np.flatnonzero(~world.watched & (world.country[world.first_operator :][: world.operators] != HOME))
+    abroad = np.flatnonzero(
+        ~world.watched & (world.country[world.first_operator :][: world.operators] != HOME)
+    )
     consignee = world.first_operator + int(abroad[-1 - number % len(abroad)])
     chip = _old_chip(world, number)
     units = float(np.ceil(LPP_TPP * 1.25 / world.tpp[chip]))
@@ -371,7 +374,9 @@ def _china_operators(world: World) -> np.ndarray:
 def _to_china(closing: Closing, chip: int, rows: list[dict[str, float]]) -> float:
     """Units of a chip sent to China by the honest and the planted lines."""
     sent = sum(
-        row["units"] for row in rows if row["chip"] == chip and closing.world.country[int(row["consignee"])] == CHINA
+        row["units"]
+        for row in rows
+        if row["chip"] == chip and closing.world.country[int(row["consignee"])] == CHINA
     )
     return float(closing.totals.to_china[chip]) + sent
 
@@ -385,7 +390,9 @@ def _kept_ratio(closing: Closing, place: int, chip: int, rows: list[dict[str, fl
     return _row(world, chip, consignee, 20, units)
 
 
-def _exceeded_ratio(closing: Closing, place: int, chip: int, rows: list[dict[str, float]]) -> dict[str, float]:
+def _exceeded_ratio(
+    closing: Closing, place: int, chip: int, rows: list[dict[str, float]]
+) -> dict[str, float]:
     """A late export to China under a licence, which makes it as much as was delivered in the United States."""
     world = closing.world
     operators = _china_operators(world)
@@ -438,7 +445,11 @@ def licence_items(closing: Closing) -> Table:
     world, used = closing.world, closing.totals.licensed
     operator = np.flatnonzero(world.licensed)
     quantity = np.ceil(used * 1.15) + 64
-    largest = [place for place in operator[np.argsort(-used[operator], kind="stable")] if int(place) not in closing.spoken_for]
+    largest = [
+        place
+        for place in operator[np.argsort(-used[operator], kind="stable")]
+        if int(place) not in closing.spoken_for
+    ]
     for place in largest[: world.settings.leaks]:
         over, chip = np.floor(used[place] * 0.3), int(world.licensed_chip[place])
         _large_enough(closing, over, chip, "over a licence")

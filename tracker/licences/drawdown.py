@@ -97,9 +97,7 @@ def draw_down(
     return DrawDown(by_movement, used, drawn)
 
 
-def _answer(
-    movement: str, asked: set[str], drawn: Mapping[str, object], over: Mapping[str, float]
-) -> str:
+def _answer(movement: str, asked: set[str], drawn: Mapping[str, object], over: Mapping[str, float]) -> str:
     if movement not in asked:
         return NO_LICENCE_NEEDED
     if movement not in drawn:

@@ -357,7 +357,8 @@ def running_table(numbers: Mapping[str, Any], most: int | None = None) -> dict[s
             for place, name in enumerate(kept["columns"])
         ],
         "rows": [
-            [(cell, False) if isinstance(cell, str) else (number(cell, 4), True) for cell in row] for row in rows
+            [(cell, False) if isinstance(cell, str) else (number(cell, 4), True) for cell in row]
+            for row in rows
         ],
         "left_out": len(kept["rows"]) - len(rows),
     }

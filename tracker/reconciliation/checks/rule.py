@@ -88,7 +88,9 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
         if (case := _case(row, books, parameters))
     ]
     shelf = _shelf(books)
-    alone = [case for case in cases if case.verdict.answer == REQUIRED and not _has_licence(case.row, shelf, books)]
+    alone = [
+        case for case in cases if case.verdict.answer == REQUIRED and not _has_licence(case.row, shelf, books)
+    ]
     return [
         *_without_licence(alone, books, parameters),
         *_undetermined([case for case in cases if case.verdict.answer == UNDETERMINED], books, parameters),
