@@ -27,6 +27,7 @@ export; licences and exceptions of their own may apply.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -77,6 +78,8 @@ RATIO_COLUMNS = (
     "allowed",
     "p over",
 )
+FEW_ROWS = 20
+"""Lines named as evidence of what is information only."""
 WORDS = {"breach": "over", "likely": "likely over", "possible": "possibly over"}
 INFORMATION = (Status.STAYED, Status.NOT_ENFORCED, Status.ANNOUNCED, Status.NOT_IN_FORCE)
 REPORTED_ONLY = ("reported", "note")
@@ -125,15 +128,22 @@ class _Bench:
     law: Law
     sets: dict[date, RuleSet] = field(default_factory=dict)
     classes: dict[tuple[int, date], Classification] = field(default_factory=dict)
-    parents: dict[tuple[OrgKey, date], Parents] = field(default_factory=dict)
+    parents: dict[tuple[OrgKey, int], Parents] = field(default_factory=dict)
 
     @cached_property
     def change_days(self) -> tuple[date, ...]:
         return self.law.rules.change_days()
 
+    @cached_property
+    def stake_days(self) -> list[date]:
+        """Days on which a stake begins or ends: between two of them every parent stays the same."""
+        periods = [stake.period for stake in self.law.stakes]
+        return sorted({day for period in periods for day in (period.start, period.end) if day})
+
     def rules_on(self, day: date) -> RuleSet:
         """The law of a day, made once for all days between two changes."""
-        since = max((change for change in self.change_days if change <= day), default=date.min)
+        place = bisect_right(self.change_days, day)
+        since = self.change_days[place - 1] if place else date.min
         if since not in self.sets:
             self.sets[since] = self.law.rules.on(day)
         return self.sets[since]
@@ -152,7 +162,7 @@ class _Bench:
         return self.classes[key]
 
     def parents_on(self, org: OrgKey, day: date) -> Parents:
-        key = org, day
+        key = org, bisect_right(self.stake_days, day)
         if key not in self.parents:
             self.parents[key] = ultimate_parents(org, self.law.stakes, day)
         return self.parents[key]
@@ -401,7 +411,7 @@ def _exceeded(
         weakest_grade=grade,
         formula=FORMULA,
         sections=explain.sections(story),
-        evidence=_evidence(rule, [step.flow for step in steps], crossed.day, bench),
+        evidence=_evidence(rule, [step.flow for step in steps], crossed.day, bench, is_finding),
         numbers={
             "rule": rule.id,
             "cap": cap.id,
@@ -665,7 +675,7 @@ def _ratio_finding(
         weakest_grade=grade,
         formula=RATIO_FORMULA,
         sections=explain.sections(story),
-        evidence=_evidence(rule, [step[0].flow for step in steps], side.day, bench),
+        evidence=_evidence(rule, [step[0].flow for step in steps], side.day, bench, is_finding),
         numbers={
             "rule": rule.id,
             "cap": cap.id,
@@ -699,14 +709,16 @@ def _ratio_row(step: tuple[_Side, RatioLevel, float, float, float]) -> tuple[str
 # --- evidence ----------------------------------------------------------------------------------------------------------
 
 
-def _evidence(rule: Rule, flows: Sequence[FlowRow], day: date, bench: _Bench) -> tuple[Evidence, ...]:
+def _evidence(
+    rule: Rule, flows: Sequence[FlowRow], day: date, bench: _Bench, is_finding: bool
+) -> tuple[Evidence, ...]:
     """The rule, the largest lines of each flow (the last ones, where there are many), specifications, and the parties with
     their ultimate parents as of the day."""
     found: dict[RecordRef, Evidence] = {}
     for period, ref, label in bench.law.records.get(rule.id, ()):
         if period.holds(day):
             found[ref] = Evidence(ref, "rule", label)
-    examples = [pair for flow in flows for pair in flow.examples][-MOST_ROWS:]
+    examples = [pair for flow in flows for pair in flow.examples][-(MOST_ROWS if is_finding else FEW_ROWS) :]
     found |= {ref: Evidence(ref, "movement", label) for ref, label in examples}
     for flow in flows:
         found |= {row.ref: row for row in scopes.specification(flow.scope, bench.books.chips)}
