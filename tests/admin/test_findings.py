@@ -125,6 +125,19 @@ def test_an_old_open_discrepancy_is_marked_overdue_and_a_closed_one_is_not(revie
     assert overdue() == []
 
 
+def test_a_running_table_is_a_table_and_not_a_raw_value(reader):
+    table = {
+        "columns": ["shipped", "drawn", "remaining"],
+        "rows": [["2026-02-01", 1200.0, -200.0], ["<b>", None, 0.5]],
+    }
+    found = factories.finding(factories.run(), numbers={"lines": 2, "running": table}).discrepancy
+    text = reader.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+    assert '<th class="number">remaining</th>' in text
+    assert '<td class="number">1,200</td><td class="number">−200</td>' in text
+    assert "&lt;b&gt;" in text
+    assert "columns" not in text.split("With these numbers")[1].split("Running table")[0]
+
+
 def test_evidence_leads_to_the_record_and_to_the_very_version_that_was_read(reader):
     claim = factories.claim(note="as the run read it")
     found = factories.finding(factories.run(), evidence=(claim,)).discrepancy

@@ -125,9 +125,11 @@ def movement(q: float = 1500, **given: Any) -> MovementRow:
 
 
 def licence(q: float, **given: Any) -> LicenceRow:
+    unit = given.pop("unit", "chips")
     row: dict[str, Any] = {
         "ref": ref("licenceitem"), "reference": "L1", "authority": "Authority", "scope": ONE,
-        "reported": Reported(best=q, exact=True, grade="A"), "consignee_id": OPERATOR, "end_user_id": None, "country": "MY",
+        "reported": Reported(best=q, exact=True, grade="A", unit=unit), "consignee_id": OPERATOR,
+        "end_user_id": None, "country": "MY",
         "valid": days("2026-01-01", "2026-06-30"), "source": source("Authority", "A"), "licence_id": 1,
     }  # fmt: skip
     return LicenceRow(**row | given)

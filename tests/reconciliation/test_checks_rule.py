@@ -51,21 +51,6 @@ def test_movements_that_needed_none_are_not_mentioned():
     assert judged(line(1000), answer="not_required") == []
 
 
-def test_movements_beyond_the_quantity_of_a_licence_are_counted_in_the_order_of_shipping():
-    first, second = line(600), line(700, shipped=cast.day("2026-02-10"))
-    (found,) = judged(first, second, cast.licence(1000))
-    assert (found.verdict, found.gap, found.counterpart.startswith("licence L1")) == (
-        "over licence by 300",
-        300,
-        True,
-    )
-
-
-def test_an_excess_within_the_errors_of_the_figures_is_none():
-    assert judged(line(1010, exact=False, grade="C"), cast.licence(1000)) == []
-    assert len(judged(line(1300, exact=False, grade="C"), cast.licence(1000))) == 1
-
-
 @pytest.mark.parametrize(
     "other",
     [
@@ -75,26 +60,6 @@ def test_an_excess_within_the_errors_of_the_figures_is_none():
 def test_a_licence_for_something_else_does_not_cover(other):
     (found,) = judged(line(1000), cast.licence(1000, **other))
     assert found.verdict == "no licence recorded"
-
-
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        ({"consignee_id": cast.RESELLER}, "it names another consignee"),
-        ({"valid": cast.days("2026-02-01", "2026-12-31")}, "it is valid 2026-02-01 to 2026-12-31"),
-        ({"scope": cast.TWO}, "it is for H Two"),
-    ],
-)
-def test_a_named_licence_that_does_not_cover_says_why(other, words):
-    (found,) = judged(line(1000, licence_id=1), cast.licence(1000, **other))
-    assert found.verdict == "licence does not cover"
-    assert words in spoken(found)
-
-
-def test_a_movement_that_names_a_licence_draws_on_no_other():
-    rows = line(1000, licence_id=2), cast.licence(5000), cast.licence(100, licence_id=2, reference="L2")
-    (found,) = judged(*rows)
-    assert (found.verdict, found.gap) == ("over licence by 900", 900)
 
 
 def test_a_licence_for_everybody_in_a_country_covers_without_being_counted():
@@ -118,24 +83,31 @@ def test_movements_of_one_quarter_to_one_consignee_are_one_finding():
     assert sorted((found.period, found.gap) for found in judged(*rows)) == [("2026Q1", 30), ("2026Q2", 40)]
 
 
-def test_every_movement_licence_and_rule_is_named():
-    row, item, rule = (
-        line(1000, licence_id=1),
-        cast.licence(1000, scope=cast.TWO),
-        RecordRef("exportrule", 7, 3),
-    )
-    (found,) = judged(row, item, rules=((rule, "the rule and its citation"),))
+def test_every_movement_and_rule_is_named():
+    row, rule = line(1000), RecordRef("exportrule", 7, 3)
+    (found,) = judged(row, rules=((rule, "the rule and its citation"),))
     named = {(one.ref, one.role) for one in found.evidence}
-    assert {(row.ref, "movement"), (item.ref, "licence"), (rule, "rule")} <= named
-    assert {role for _, role in named} == {"movement", "licence", "rule", "specification", "party"}
+    assert {(row.ref, "movement"), (rule, "rule")} <= named
+    assert {role for _, role in named} == {"movement", "rule", "specification", "party"}
 
 
 def test_cancelled_movements_need_nothing():
     assert judged(line(1000, status="cancelled")) == []
 
 
-def test_the_licence_that_expires_first_is_used_up_first():
-    later = cast.licence(100, reference="LATER", valid=cast.days("2026-01-01", "2026-12-31"))
-    sooner = cast.licence(100, reference="SOONER", valid=cast.days("2026-01-01", "2026-06-30"), licence_id=2)
-    (found,) = judged(line(300), later, sooner)
-    assert (found.gap, found.counterpart.startswith("licence LATER")) == (100, True)
+def test_how_much_of_a_licence_is_used_and_whether_it_speaks_of_the_line_is_told_elsewhere():
+    assert judged(line(5000), cast.licence(1000)) == []
+    assert judged(line(1000, licence_id=1), cast.licence(1000, consignee_id=cast.RESELLER)) == []
+
+
+def test_an_import_approval_does_not_stand_in_for_an_export_licence():
+    (found,) = judged(line(1000, licence_id=1), cast.licence(1000, kind="import approval"))
+    assert found.verdict == "no licence recorded"
+    assert (
+        judged(
+            line(1000, licence_id=1),
+            cast.licence(1000, kind="import approval"),
+            cast.licence(9, licence_id=2),
+        )
+        == []
+    )

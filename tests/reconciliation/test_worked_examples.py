@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.reconciliation import ledgers as cast
 from tracker.imports.services import load_seeds
 from tracker.models import Finding
 from tracker.reconciliation import services
+from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.checks import licences
 
 pytestmark = pytest.mark.django_db
 
@@ -105,3 +108,32 @@ def test_no_finding_uses_a_word_of_blame(findings):
         titles = [evidence.label.lower() for evidence in found.evidence.all()]
         for word in ("smuggl", "divert", "stolen", "illegal", "missing"):
             assert word not in words or any(word in title for title in titles), (found.headline, word)
+
+
+def test_the_account_of_a_synthetic_licence():
+    """The fourth example, whose rows are SYNTHETIC: a holder, three lines of one house, one of them after the last day."""
+    first, second = 400 * GRADE["B"], 500 * GRADE["B"]
+    random = (first**2 + second**2) / 2 + 2 * 5**2 / 3
+    sd = [sqrt(first**2 / 2 + 5**2 / 3 + first**2 / 2), sqrt(random + ((first + second) / sqrt(2)) ** 2)]
+    rows = [
+        cast.movement(400, grade="B", shipped=cast.day("2026-02-01")),
+        cast.movement(500, grade="B", shipped=cast.day("2026-03-01")),
+        cast.movement(180, exact=True, grade="A", shipped=cast.day("2026-07-05"), licence_id=1),
+    ]
+    verdicts = {one.ref.id: cast.verdict("required") for one in rows}
+    account, outside = licences.find(cast.books(*rows, cast.licence(1000), verdicts=verdicts), Parameters())
+    table = account.numbers["running"]
+    column = {name: [entry[place] for entry in table["rows"]] for place, name in enumerate(table["columns"])}
+    assert column["drawn so far"] == [400, 900, 1080]
+    assert column["remaining"] == [600, 100, -80]
+    assert column["sd"] == pytest.approx([sd[0], sd[1], sd[1]])
+    assert column["p over"][1] == pytest.approx(erfc(100 / sd[1] / sqrt(2)) / 2, rel=1e-6)
+    assert account.numbers["probability_over"] == pytest.approx(1 - erfc(80 / sd[1] / sqrt(2)) / 2)
+    assert (account.verdict, account.gap, account.statistic) == (
+        "over licence by 80",
+        80,
+        pytest.approx(80 / sd[1]),
+    )
+    assert (account.gap_h100e, account.sq, account.severity) == (80, 0.08, "low")
+    assert (outside.verdict, outside.gap) == ("used after it ended", 180)
+    assert [f"{sd[0]:.2f}", f"{sd[1]:.2f}", f"{80 / sd[1]:.3f}"] == ["12.34", "23.78", "3.364"]

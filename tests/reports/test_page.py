@@ -84,3 +84,14 @@ def test_a_difference_carries_its_sign(value, text):
 
 def test_nested_parameters_are_rows_with_dotted_names():
     assert page.parameter_rows({"b": 1, "a": {"x": 0.5}}) == [("a.x", "0.5"), ("b", "1")]
+
+
+def test_a_card_shows_the_last_rows_of_a_running_table_and_counts_the_others():
+    rows = [[f"2026-01-{1 + n % 28:02d}", 10.0, 10.0 * n] for n in range(page.MAX_RUNNING_ROWS + 5)]
+    table = {"columns": ["shipped", "drawn", "drawn so far"], "rows": rows}
+    (card,) = page.context(data(line("a", numbers={"running": table, "authorised": 400})))["cards"]
+    assert card["kept"] == [("authorised", "400")]
+    assert card["running"]["columns"] == [("shipped", False), ("drawn", True), ("drawn so far", True)]
+    assert (len(card["running"]["rows"]), card["running"]["left_out"]) == (page.MAX_RUNNING_ROWS, 5)
+    assert card["running"]["rows"][-1][2] == ("440", True)
+    assert page.running_table({"authorised": 400}) is None

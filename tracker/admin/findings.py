@@ -45,6 +45,7 @@ from tracker.models import (
     Report,
     RunPartition,
 )
+from tracker.reports.page import running_table
 from tracker.reviews.services import assign, decisions, reopen, resolve
 from tracker.tasks import request_run
 
@@ -399,6 +400,7 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
                 "state_mark": self.state_mark(obj),
                 "age": self.age(obj),
                 "evidence": evidence_lines(finding) if finding else [],
+                "running": running_table(finding.numbers) if finding else None,
                 "findings": obj.findings.select_related("run").order_by("-run__as_known_at", "-id")[:100],
                 "decisions": decisions(obj),
             }
@@ -567,6 +569,7 @@ class FindingAdmin(ReadOnlyAdmin):
                 "finding": finding,
                 "severity_mark": marks.severity(finding),
                 "evidence": evidence_lines(finding),
+                "running": running_table(finding.numbers),
             }
         return super().changeform_view(request, object_id, form_url, extra_context)
 

@@ -18,6 +18,9 @@ from scipy.special import chdtrc, ndtr
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
 from tracker.core.quantity import (
+    AS_CHIPS,
+    CARRIERS,
+    DEFAULT_FITS,
     NotComparable,
     Quantity,
     ReadingParameters,
@@ -26,15 +29,6 @@ from tracker.core.quantity import (
     rounding_half_width,
     spread,
 )
-
-AS_CHIPS = {
-    "chips": "",
-    "cards": "a card is counted as one chip",
-    "GPU-equivalents": "a GPU-equivalent is counted as one chip",
-}
-CARRIERS = {"servers": "server", "systems": "system", "racks": "rack", "units": "unit"}
-DEFAULT_FITS = ("servers", "systems")
-"""Carriers that hold eight chips more often than not; a rack has no usual number."""
 
 
 def quantity(reported: Reported, parameters: ReadingParameters, key: str = "") -> Quantity | NotComparable:

@@ -19,6 +19,17 @@ Z90 = 1.644853626951472
 SIGNIFICANT_DIGITS = 9
 """Digits kept of a stored statistic: more than any report carries, fewer than two machines may disagree about."""
 
+AS_CHIPS = {
+    "chips": "",
+    "cards": "a card is counted as one chip",
+    "GPU-equivalents": "a GPU-equivalent is counted as one chip",
+}
+"""Units that are read as so many chips, with the assumption to print."""
+CARRIERS = {"servers": "server", "systems": "system", "racks": "rack", "units": "unit"}
+"""Units that hold several chips, with the word for one."""
+DEFAULT_FITS = ("servers", "systems")
+"""Carriers that hold eight chips more often than not; a rack has no usual number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reported:

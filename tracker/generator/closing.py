@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 import numpy as np
 
 from tracker.core.errors import BadInput
-from tracker.generator.lines import QUARTERS, Lines, Totals, licence_place
+from tracker.generator.lines import CHINA, HOME, QUARTERS, SERVER, Lines, Totals, licence_place
 from tracker.generator.tables import FIRST_DAY, Ref, Table, as_date, dice
 from tracker.generator.world import (
     CHIPS,
@@ -29,9 +30,16 @@ from tracker.generator.world import (
 
 KINDS = (
     "shipper-receiver difference", "claim above ledger", "claim below ledger", "conflict of claims", "negative balance",
-    "date before first shipping", "power impossible", "licence missing", "over licence",
+    "date before first shipping", "power impossible", "licence missing", "over licence", "licence before validity",
+    "licence by another party", "licence drawn twice", "yearly cap exceeded", "ratio exceeded",
 )  # fmt: skip
-SRD_LINES = 4
+LPP_TPP, CAP_DAY = 26_900_000.0, date(2025, 6, 1)
+"""Limit per consignee and calendar year of License Exception LPP (15 CFR 740.29), and about when it is exceeded."""
+RATIO, RATIO_DAY = 0.5, date(2026, 1, 15)
+"""Exports of a commodity to China over deliveries in the United States: what 91 FR 1684 allows, and since when."""
+INFORMATION = "information"
+"""Standing of a leak that a reconciliation should find and tell as information only: the rule is not enforced."""
+SRD_LINES, TWICE = 4, 2
 LEAST_H100E = 500.0
 """A book too small to hide a material discrepancy in is not used for one."""
 TYPICAL_POWER = 1.82 * 1.1
@@ -43,7 +51,8 @@ class Leak:
     """One planted discrepancy: what a reconciliation should report, and on which records it rests.
 
     ``kind`` is one of :data:`KINDS`; ``check`` the code of the check that reads it; ``units`` its size in chips, positive.
-    ``follows_from``: id of another leak of which this is only the other side; else empty.
+    ``follows_from``: id of another leak of which this is only the other side; else empty. ``standing``: empty, or
+    :data:`INFORMATION`.
     """
 
     id: str
@@ -56,6 +65,7 @@ class Leak:
     h100e: float
     records: dict[str, list[str]]
     follows_from: str = ""
+    standing: str = ""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -93,6 +103,7 @@ class Closing:
     leaks: list[Leak] = field(default_factory=list)
     claims: Claims = field(default_factory=Claims)
     short_power: dict[int, float] = field(default_factory=dict)
+    spoken_for: set[int] = field(default_factory=set)  # licensed operators whose licences are misused
 
     def leak(
         self,
@@ -103,9 +114,11 @@ class Closing:
         period: str,
         units: float,
         follows_from: str = "",
+        standing: str = "",
+        any_scope: bool = False,
         **records: list[str],
     ) -> str:
-        """Write down a planted discrepancy; returns its id."""
+        """Write down a planted discrepancy; returns its id. ``any_scope``: it is told of all chips together."""
         name = f"leak-{len(self.leaks) + 1:03d}"
         equivalents = round(units * float(scope_tpp(self.world)[scope]) / TPP_H100, 1)
         self.leaks.append(
@@ -114,12 +127,13 @@ class Closing:
                 kind,
                 check,
                 area,
-                scope_name(self.world, scope),
+                "any" if any_scope else scope_name(self.world, scope),
                 period,
                 float(units),
                 equivalents,
                 records,
                 follows_from,
+                standing,
             )
         )
         return name
@@ -147,13 +161,15 @@ def line_slug(world: World, place: int) -> str:
 # --- planted lines ----------------------------------------------------------------------------------------------------
 
 
-def planted_count(leaks: int) -> int:
-    """Lines needed to plant ``leaks`` discrepancies of each kind."""
-    return leaks * (SRD_LINES + 3)
+def planted_count(world: World) -> int:
+    """Lines that :func:`planted` makes: the discrepancies, and deliveries that keep honest exports within their ratio."""
+    leaks, caps = world.settings.leaks, int(_lasts_until(world, CAP_DAY))
+    return leaks * (SRD_LINES + 3 + 2 + TWICE + caps) + len(_china_chips(world))
 
 
 def planted(closing: Closing, first: int) -> Lines:
-    """The planted lines, after ``first`` honest ones: differences, an overdrawn reseller, early dates, missing licences."""
+    """The planted lines, after ``first`` honest ones: differences, an overdrawn reseller, early dates, missing licences, wrong
+    and double uses of licences, a year beyond a cap, a ratio exceeded; and what keeps the other ratios."""
     world, count = closing.world, closing.world.settings.leaks
     rows: list[dict[str, float]] = []
     for number in range(count):
@@ -161,15 +177,27 @@ def planted(closing: Closing, first: int) -> Lines:
         rows.append(_overdrawn(closing, first + len(rows), number))
         rows.append(_early(closing, first + len(rows), number))
         rows.append(_unlicensed(closing, first + len(rows), number))
+        rows.append(_before_validity(closing, first + len(rows), number))
+        rows.append(_by_another(closing, first + len(rows), number))
+        rows += _twice(closing, first + len(rows), number)
+        if _lasts_until(world, CAP_DAY):
+            rows.append(_beyond_cap(closing, first + len(rows), number))
+    late = _lasts_until(world, RATIO_DAY)
+    for place, chip in enumerate(_china_chips(world)):
+        exceeds = _exceeded_ratio if count and late and place == 0 else _kept_ratio
+        rows.append(exceeds(closing, first + len(rows), chip, rows))
     column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    whole = {name: column[name].astype(np.int64) for name in ("shipper", "consignee", "chip", "shipped")}
+    whole = {
+        name: column[name].astype(np.int64)
+        for name in ("shipper", "consignee", "chip", "shipped", "licence", "lot")
+    }
     size, none = len(rows), np.full(len(rows), -1)
     off = np.zeros(size, bool)
     return Lines(
         first=first, **whole, site=none, family=none, origin=column["origin"].astype(np.int64),
         destination=world.country[whole["consignee"]], shipped_latest=np.full(size, np.nan), received=column["received"],
         units=column["units"], by_shipper=column["units"], by_receiver=column["by_receiver"], server=off, exact=off,
-        cancelled=off, user_known=~off, licence=none, onward=none,
+        cancelled=off, user_known=~off, onward=none,
     )  # fmt: skip
 
 
@@ -181,13 +209,15 @@ def _row(
     units: float,
     shipper: int = -1,
     got: float | None = None,
+    licence: int = -1,
+    lot: int = -1,
 ) -> dict[str, float]:
     shipper = shipper if shipper >= 0 else int(world.chip_vendor[chip])
     received = shipped + 15
     return {
         "shipper": shipper, "consignee": consignee, "chip": chip, "shipped": shipped, "units": units,
         "origin": int(world.country[shipper]), "received": received if received < world.settings.days else np.nan,
-        "by_receiver": units if got is None else got,
+        "by_receiver": units if got is None else got, "licence": licence, "lot": lot,
     }  # fmt: skip
 
 
@@ -260,6 +290,124 @@ def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
     return _row(world, chip, consignee, day, units)
 
 
+def _licensed(closing: Closing, number: int) -> int:
+    """The licensed operator with the ``number``-th smallest use; its licence hides no excess besides."""
+    world, used = closing.world, closing.totals.licensed
+    operators = sorted((int(i) for i in np.flatnonzero(world.licensed)), key=lambda i: (used[i], i))
+    chosen = operators[number % len(operators)]
+    closing.spoken_for.add(chosen)
+    return chosen
+
+
+def _before_validity(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """A line under a licence, shipped before the first day of it and of the ledger."""
+    world, holder = closing.world, _licensed(closing, number)
+    chip, units, day = int(world.licensed_chip[holder]), 512.0, -20 + number
+    area = f"org:{world.organization_slug(world.first_operator + holder)}"
+    closing.leak(
+        KINDS[9], "LICENCE", area, chip, day_text(world, day), units,
+        shipment=[line_slug(world, place)], licence=[_licence_slug(world, holder)],
+    )  # fmt: skip
+    return _row(world, chip, world.first_operator + holder, day, units, licence=holder)
+
+
+def _by_another(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """A line to an operator without a licence under the licence of another one."""
+    world, holder = closing.world, _licensed(closing, number)
+    without = np.flatnonzero(world.watched & ~world.licensed)
+    consignee = world.first_operator + int(without[-1 - number % len(without)])
+    chip, units, day = int(world.licensed_chip[holder]), 512.0, 150 + 11 * number
+    area = f"org:{world.organization_slug(consignee)}"
+    closing.leak(
+        KINDS[10], "LICENCE", area, chip, day_text(world, day), units,
+        shipment=[line_slug(world, place)], licence=[_licence_slug(world, holder)],
+    )  # fmt: skip
+    return _row(world, chip, consignee, day, units, licence=holder)
+
+
+def _twice(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
+    """One line of a consignment, written down twice under one licence."""
+    world, holder = closing.world, _licensed(closing, number)
+    chip, units, day = int(world.licensed_chip[holder]), 256.0, 200 + 11 * number
+    area = f"org:{world.organization_slug(world.first_operator + holder)}"
+    closing.leak(
+        KINDS[11], "LICENCE", area, chip, day_text(world, day), units,
+        shipment=[line_slug(world, first + i) for i in range(TWICE)], licence=[_licence_slug(world, holder)],
+    )  # fmt: skip
+    row = _row(world, chip, world.first_operator + holder, day, units, licence=holder, lot=number)
+    return [row] * TWICE
+
+
+def _beyond_cap(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """More to one operator in one year than the low-processing-performance exception would allow, were it enforced."""
+    world = closing.world
+    abroad = np.flatnonzero(
+        ~world.watched & (world.country[world.first_operator :][: world.operators] != HOME)
+    )
+    consignee = world.first_operator + int(abroad[-1 - number % len(abroad)])
+    chip = _old_chip(world, number)
+    units = float(np.ceil(LPP_TPP * 1.25 / world.tpp[chip]))
+    day = (CAP_DAY - FIRST_DAY).days + number
+    area = f"org:{world.organization_slug(consignee)}"
+    closing.leak(
+        KINDS[12], "CAP", area, chip, str(CAP_DAY.year), float(np.floor(units - LPP_TPP / world.tpp[chip])),
+        standing=INFORMATION, any_scope=True, shipment=[line_slug(world, place)],
+    )  # fmt: skip
+    return _row(world, chip, consignee, day, units)
+
+
+def _lasts_until(world: World, day: date) -> bool:
+    """Whether the ledger goes on for two months after a day; a shorter one cannot break a rule of that day."""
+    return world.settings.days > (day - FIRST_DAY).days + 60
+
+
+def _china_chips(world: World) -> list[int]:
+    """Chips for which operators in China hold licences: what the ratio is about."""
+    return sorted({int(chip) for chip in world.licensed_chip[_china_operators(world)]})
+
+
+def _china_operators(world: World) -> np.ndarray:
+    country = world.country[world.first_operator :][: world.operators]
+    return np.flatnonzero(world.licensed & (country == CHINA))
+
+
+def _to_china(closing: Closing, chip: int, rows: list[dict[str, float]]) -> float:
+    """Units of a chip sent to China by the honest and the planted lines."""
+    sent = sum(
+        row["units"]
+        for row in rows
+        if row["chip"] == chip and closing.world.country[int(row["consignee"])] == CHINA
+    )
+    return float(closing.totals.to_china[chip]) + sent
+
+
+def _kept_ratio(closing: Closing, place: int, chip: int, rows: list[dict[str, float]]) -> dict[str, float]:
+    """An early delivery in the United States, four times what goes to China."""
+    world = closing.world
+    at_home = np.flatnonzero(world.country[world.first_operator :][: world.operators] == HOME)
+    consignee = world.first_operator + int(at_home[len(at_home) // 2])
+    units = float(np.ceil(4 * _to_china(closing, chip, rows)) + SERVER)
+    return _row(world, chip, consignee, 20, units)
+
+
+def _exceeded_ratio(
+    closing: Closing, place: int, chip: int, rows: list[dict[str, float]]
+) -> dict[str, float]:
+    """A late export to China under a licence, which makes it as much as was delivered in the United States."""
+    world = closing.world
+    operators = _china_operators(world)
+    free = [int(i) for i in operators if world.licensed_chip[i] == chip and int(i) not in closing.spoken_for]
+    holder = free[0] if free else int(operators[0])
+    before, at_home = _to_china(closing, chip, rows), float(closing.totals.in_us[chip])
+    units = float(np.ceil(max(2_048.0, at_home - before)))
+    day = world.settings.days - 40
+    closing.leak(
+        KINDS[13], "CAP", "country:CN", chip, day_text(world, day), float(np.floor(before + units - RATIO * at_home)),
+        shipment=[line_slug(world, place)],
+    )  # fmt: skip
+    return _row(world, chip, world.first_operator + holder, day, units, licence=holder)
+
+
 # --- licences ---------------------------------------------------------------------------------------------------------
 
 
@@ -297,14 +445,19 @@ def licence_items(closing: Closing) -> Table:
     world, used = closing.world, closing.totals.licensed
     operator = np.flatnonzero(world.licensed)
     quantity = np.ceil(used * 1.15) + 64
-    for place in operator[np.argsort(-used[operator], kind="stable")][: world.settings.leaks]:
+    largest = [
+        place
+        for place in operator[np.argsort(-used[operator], kind="stable")]
+        if int(place) not in closing.spoken_for
+    ]
+    for place in largest[: world.settings.leaks]:
         over, chip = np.floor(used[place] * 0.3), int(world.licensed_chip[place])
         _large_enough(closing, over, chip, "over a licence")
         quantity[place] = used[place] - over
         area = f"org:{world.organization_slug(world.first_operator + int(place))}"
         period = f"{FIRST_DAY.isoformat()}..{day_text(world, world.settings.days - 1)}"
         closing.leak(
-            KINDS[8], "RULE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))]
+            KINDS[8], "LICENCE", area, chip, period, float(over), licence=[_licence_slug(world, int(place))]
         )
     columns = {
         "licence": Ref("Licence", licence_place(world, operator)),

@@ -21,6 +21,7 @@ CHUNK = 50_000
 SERVER = 8
 PRICE_USD_PER_TPP = 1.6
 QUARTERS = 4
+CHINA, HOME = COUNTRIES.index("CN"), COUNTRIES.index("US")
 
 
 @dataclass(slots=True)
@@ -29,7 +30,7 @@ class Lines:
 
     ``units`` (shipper's figure), ``by_receiver``: in servers of eight where ``server``, else in chips; ``by_receiver`` and
     ``received`` are NaN where not reported. ``shipped``, ``shipped_latest``, ``received``: days since the first day.
-    ``onward``: place among the ledger's lines of the line whose goods this one carries on.
+    ``onward``: place among the ledger's lines of the line whose goods this one carries on. ``lot``: number of its consignment.
     """
 
     first: int
@@ -52,6 +53,7 @@ class Lines:
     user_known: np.ndarray
     licence: np.ndarray
     onward: np.ndarray
+    lot: np.ndarray
 
     def __len__(self) -> int:
         return len(self.shipper)
@@ -68,6 +70,7 @@ class Totals:
 
     ``operators``, ``sites``, ``countries``: received between one claim day and the next (axis 0), by place and scope.
     ``licensed``: shipped under each operator's licence. ``stock``: received less dispatched by resellers, by scope.
+    ``to_china`` and ``in_us``: shipped to operators there, by chip, as far as the line names it.
     """
 
     operators: np.ndarray
@@ -75,6 +78,8 @@ class Totals:
     countries: np.ndarray
     licensed: np.ndarray
     stock: np.ndarray
+    to_china: np.ndarray
+    in_us: np.ndarray
     lines: int = 0
     chips: int = field(default=0)
 
@@ -87,6 +92,8 @@ class Totals:
             countries=np.zeros((QUARTERS, len(COUNTRIES), scopes)),
             licensed=np.zeros(world.operators),
             stock=np.zeros((world.resellers, scopes)),
+            to_china=np.zeros(CHIPS),
+            in_us=np.zeros(CHIPS),
         )
 
     def add(self, world: World, lines: Lines) -> None:
@@ -101,6 +108,9 @@ class Totals:
         _add(self.operators, booked & (operator >= 0), lines.chips, quarter, operator, scope)
         _add(self.sites, booked & (lines.site >= 0), lines.chips, quarter, lines.site, scope)
         _add(self.countries, booked, lines.chips, quarter, lines.destination, scope)
+        named = counts & (operator >= 0) & (lines.family < 0)
+        _add(self.to_china, named & (lines.destination == CHINA), lines.chips, lines.chip)
+        _add(self.in_us, named & (lines.destination == HOME), lines.chips, lines.chip)
         _add(self.licensed, counts & (lines.licence >= 0), lines.chips, lines.licence)
         reseller, seller = lines.consignee - VENDORS, lines.shipper - VENDORS
         _add(self.stock, counts & (operator < 0), lines.chips, reseller, scope)
@@ -243,7 +253,7 @@ def _reported(
         by_receiver=np.where((random.random(size) < 0.7) & (received < world.settings.days), got, np.nan),
         server=server, exact=exact, cancelled=direct & (random.random(size) < 0.005),
         user_known=~direct | (random.random(size) < 0.95) | (licence >= 0), licence=licence,
-        onward=np.where(carried >= 0, first + carried, -1),
+        onward=np.where(carried >= 0, first + carried, -1), lot=np.full(size, -1),
     )  # fmt: skip
 
 
@@ -268,6 +278,7 @@ def table(world: World, lines: Lines) -> Table:
         size,
         {
             "reference": [f"{prefix}{i:08d}" for i in range(lines.first + 1, lines.first + size + 1)],
+            "consignment": [s.slug(f"lot-{lot + 1:04d}") if lot >= 0 else "" for lot in lines.lot.tolist()],
             "chip": Ref("Chip", np.where(family_named, -1, lines.chip)),
             "family": Ref("ChipFamily", lines.family),
             "quantity": lines.units.astype(np.int64),

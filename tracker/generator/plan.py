@@ -40,7 +40,7 @@ class Ledger:
         """
         yield from cast.tables(self.world)
         yield ends.licences(self.world)
-        planted = ends.planted_count(self.settings.leaks)
+        planted = ends.planted_count(self.world)
         for chunk in moves.chunks(self.world, self.settings.lines - planted):
             self.totals.add(self.world, chunk)
             yield moves.table(self.world, chunk)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from tracker.core.period import Period
+from tracker.core.quantity import Quantity
+from tracker.licences.account import Terms, Use, accounts
 
 NO_LICENCE_NEEDED = "no licence needed"
 COVERED = "covered"
@@ -59,58 +61,48 @@ def draw_down(
 ) -> DrawDown:
     """Match movements to licences in (shipped, id) order.
 
-    A movement draws on the covering licence that expires first, then on the next, as far as their
-    quantities go. What is left over is booked on the last of them as ``over licence by n``. Outside
-    ``in_force`` (the periods in which the rule asks for a licence) nothing is drawn. A licence expires at
-    the end of ``valid``; one without an end expires last; ties go by id.
+    As :mod:`tracker.licences.account` draws; outside ``in_force`` (the periods in which the rule asks for a
+    licence) nothing is drawn. What is left over is booked on the last licence as ``over licence by n``.
     """
-    by_movement: dict[str, str] = {}
-    used: dict[str, float] = {}
+    rows = sorted(movements, key=lambda m: (m.shipped, m.id))
+    asked = {m.id for m in rows if any(period.holds(m.shipped) for period in in_force)}
+    found = accounts(
+        [
+            Terms(
+                one.id, one.id, one.id, one.valid, one.quantity, scopes=one.chips, consignee=one.consignee or None,
+                end_user=one.end_user or None, country=one.country,
+            )
+            for one in licences
+        ],
+        [
+            Use(
+                m.id, m.chip, Quantity(m.quantity), Period.inclusive(m.shipped, m.shipped), m.to or None,
+                m.end_user or None, m.country, required=m.id in asked,
+            )
+            for m in rows
+        ],
+        {},
+        counts_all=True,
+    )  # fmt: skip
     drawn: dict[str, tuple[tuple[str, float], ...]] = {}
-    ordered = sorted(licences, key=lambda licence: (licence.valid.end or date.max, licence.id))
-    for movement in sorted(movements, key=lambda m: (m.shipped, m.id)):
-        if not any(period.holds(movement.shipped) for period in in_force):
-            by_movement[movement.id] = NO_LICENCE_NEEDED
-            continue
-        covering = [licence for licence in ordered if covers(licence, movement)]
-        if not covering:
-            by_movement[movement.id] = MISSING
-            continue
-        drawn[movement.id], over = _drawn(movement.quantity, covering, used)
-        by_movement[movement.id] = f"over licence by {_plain(over)}" if over > 0 else COVERED
+    over: dict[str, float] = {}
+    used = {key: account.drawn for key, account in found.of.items() if account.entries}
+    expiring = sorted(found.of.items(), key=lambda pair: (pair[1].terms.valid.end or date.max, pair[0]))
+    for key, account in expiring:
+        for entry in account.entries:
+            drawn[entry.use.id] = (*drawn.get(entry.use.id, ()), (key, entry.chips))
+            beyond = max(0.0, -(entry.remaining or 0.0))
+            over[entry.use.id] = over.get(entry.use.id, 0.0) + min(entry.chips, beyond)
+    by_movement = {m.id: _answer(m.id, asked, drawn, over) for m in rows}
     return DrawDown(by_movement, used, drawn)
 
 
-def covers(licence: Licence, movement: Movement) -> bool:
-    """Whether the licence speaks of this movement's day, chip and parties; how much of it is left is
-    another question."""
-    return (
-        licence.valid.holds(movement.shipped)
-        and (not licence.chips or movement.chip in licence.chips)
-        and licence.consignee in ("", movement.to)
-        and licence.end_user in ("", movement.end_user)
-        and licence.country in ("", movement.country)
-    )
-
-
-def _drawn(
-    quantity: float, covering: Sequence[Licence], used: dict[str, float]
-) -> tuple[tuple[tuple[str, float], ...], float]:
-    """Units taken from each licence (``used`` is brought up to date) and how many of them went beyond what
-    was left."""
-    taken: dict[str, float] = {}
-    rest = quantity
-    for licence in covering:
-        share = min(rest, max(0.0, licence.quantity - used.get(licence.id, 0)))
-        if share > 0:
-            taken[licence.id] = share
-            rest -= share
-    if rest > 0:
-        last = list(taken)[-1] if taken else covering[-1].id
-        taken[last] = taken.get(last, 0) + rest
-    for licence_id, share in taken.items():
-        used[licence_id] = used.get(licence_id, 0) + share
-    return tuple(taken.items()), rest
+def _answer(movement: str, asked: set[str], drawn: Mapping[str, object], over: Mapping[str, float]) -> str:
+    if movement not in asked:
+        return NO_LICENCE_NEEDED
+    if movement not in drawn:
+        return MISSING
+    return f"over licence by {_plain(over[movement])}" if over[movement] > 0 else COVERED
 
 
 def _plain(units: float) -> str:

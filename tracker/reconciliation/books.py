@@ -7,13 +7,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
 
+from tracker.chips.specs import ChipSpec
 from tracker.core.period import Period
 from tracker.core.quantity import Reported, StandardReading
+from tracker.organizations.ownership import Stake
+from tracker.rules.parameters import RuleBook
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class ChipRow:
     first_shipped_on: date | None
     spec: RecordRef | None = None
     source: SourceRow | None = None
+    commodity: str = ""  # what makes two chips the same commodity; empty where a figure of it is not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +173,7 @@ class MovementRow:
     receiver_key: str
     source: SourceRow
     note: str = ""
+    consignment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +211,44 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowRow:
+    """Lines of one route, scope and stretch of days, added up by the database.
+
+    ``consignee_id`` None: lines to anybody. ``chips`` leaves out ``uncounted`` lines, whose unit does not tell chips.
+    ``systematic``: sum of the errors that one ``house`` makes alike; ``random``: variance of the others. ``unpriced``: lines
+    without a value. ``examples``: the largest lines, each with a label.
+    """
+
+    scope: Scope
+    origin: str
+    destination: str
+    shipped: Period | None
+    house: str
+    lines: int
+    chips: float
+    systematic: float
+    random: float
+    grade: str
+    consignee_id: int | None = None
+    use: str = "consignee"  # consignee | country | ratio: for which kind of limit it was added up
+    usd: float = 0.0
+    uncounted: int = 0
+    unpriced: int = 0
+    at_least: int = 0
+    examples: tuple[tuple[RecordRef, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """The rules with what they read: specifications, stakes, and the records behind the rules by rule id."""
+
+    rules: RuleBook
+    specs: Mapping[int, ChipSpec] = field(default_factory=dict)
+    stakes: tuple[Stake, ...] = ()
+    records: Mapping[str, Sequence[tuple[Period, RecordRef, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Books:
     """The part of the ledger that one partition of one run reads, as known at the run's ``as_known_at``."""
 
@@ -217,6 +260,8 @@ class Books:
     organizations: Mapping[int, OrganizationRow] = field(default_factory=dict)
     sites: Mapping[int, SiteRow] = field(default_factory=dict)
     verdicts: Mapping[int, VerdictRow] = field(default_factory=dict)  # by movement id
+    flows: tuple[FlowRow, ...] = ()
+    law: Law | None = None  # where limits of rules are held against flows
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,25 +15,28 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, FloatField, Q, QuerySet, Sum, Value, When
+from django.db.models.functions import Cast, Coalesce
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
 from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
-from tracker.chips.specs import ChipSpec, h100_equivalents, tpp
+from tracker.chips.specs import H100_TPP, ChipSpec, h100_equivalents, tpp
 from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.period import Period
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
 from tracker.judgement.parties import PartyBook
 from tracker.judgement.querysets import party_book
-from tracker.licences.models import LicenceItem
+from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Organization
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
     ClaimRow,
+    FlowRow,
+    Law,
     LicenceRow,
     MovementRow,
     OrganizationRow,
@@ -45,13 +48,24 @@ from tracker.reconciliation.books import (
     SourceRow,
 )
 from tracker.reconciliation.verdicts import verdicts
+from tracker.rules.caps import Cap
 from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
 from tracker.shipments.models import Shipment
+from tracker.shipments.querysets import counted, in_chips, sums
 from tracker.sources.models import Source
 
-KINDS = ("claim_subject", "consignee", "scope", "site")
+KINDS = ("claim_subject", "consignee", "licence", "limit", "scope", "site")
 
+
+FLOW_COLUMNS = (
+    "chip_id",
+    "family_id",
+    "origin_country",
+    "destination_country",
+    "shipped_on",
+    "shipped_on_latest",
+)
 _FLOW_KINDS = frozenset(
     {"production", "sale", "purchase", "shipment", "order", "diverted", "seized", "charge"}
 )
@@ -121,8 +135,33 @@ class Ledger:
                 first_shipped_on=row["first_shipped_on"],
                 spec=ref,
                 source=self.sources([source_id]).get(source_id) if source_id else None,
+                commodity=self._commodity(row["id"], spec, figure.low if figure is not None else None),
             )
             found[row["id"]] = chip, spec
+        return found
+
+    def _commodity(self, chip_id: int, spec: ChipSpec, tpp_low: float | None) -> str:
+        """The five figures of 91 FR 1684 by which commodities are the same, where all are known."""
+        values = (
+            tpp_low,
+            spec.memory_bandwidth_gbs,
+            spec.io_bandwidth_gbs,
+            self._memory.get(chip_id),
+            spec.tdp_w,
+        )
+        known = [value for value in values if value is not None]
+        units = ("TPP", "GB/s to memory", "GB/s of interconnect", "GB of memory", "W")
+        if len(known) < len(units):
+            return ""
+        return ", ".join(f"{value:g} {unit}" for value, unit in zip(known, units, strict=True))
+
+    @cached_property
+    def _memory(self) -> dict[int, float | None]:
+        """chip id -> memory in GB, of the specification of lowest rank."""
+        rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id")
+        found: dict[int, float | None] = {}
+        for chip_id, memory in rows.values_list("chip_id", "memory_gb"):
+            found.setdefault(chip_id, _number(memory))
         return found
 
     @cached_property
@@ -351,7 +390,7 @@ class Ledger:
             "grade", "quantity_by_shipper", "quantity_by_receiver", "grade_by_shipper", "grade_by_receiver", "shipped_on",
             "shipped_on_latest", "received_on", "received_on_latest", "shipper_id", "consignee_id", "end_user_id",
             "origin_country", "destination_country", "origin_id", "destination_id", "onward_of_id", "licence_id", "status",
-            "source_id", "note", "shipper__slug", "consignee__slug",
+            "source_id", "note", "shipper__slug", "consignee__slug", "consignment",
         )  # fmt: skip
         rows = list(self.known(Shipment).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
@@ -397,6 +436,7 @@ class Ledger:
             receiver_key=f"org:{row['consignee__slug']}",
             source=source,
             note=row["note"],
+            consignment=row["consignment"],
         )
 
     def licences(self) -> tuple[LicenceRow, ...]:
@@ -461,6 +501,158 @@ class Ledger:
             if shipped is None or period.overlaps(shipped)
         )
 
+    # --- sums for the limits of rules -------------------------------------------------------------------------------
+
+    @property
+    def _lines(self) -> QuerySet:
+        return counted(self.known(Shipment).filter(self.of_world()), self.known(Shipment))
+
+    def flows(self, where: Q, use: str) -> tuple[FlowRow, ...]:
+        """Lines added up by route, scope and days (and consignee), each sum with its largest lines."""
+        by = [*FLOW_COLUMNS, *(["consignee_id"] if use == "consignee" else [])]
+        rows = list(sums(self._lines.filter(where), by, self.parameters))
+        named = {pk for row in rows for pk in row["examples"]}
+        fields = ("id", "version", "reference", "quantity", "unit")
+        labels = {
+            pk: (RecordRef("shipment", pk, version), f"{reference}: {float(figure):,.10g} {unit}")
+            for pk, version, reference, figure, unit in self.known(Shipment)
+            .filter(id__in=named)
+            .values_list(*fields)
+        }
+        return tuple(self._flow(row, use, labels) for row in rows)
+
+    def _flow(self, row: Mapping[str, Any], use: str, labels: Mapping[int, tuple[RecordRef, str]]) -> FlowRow:
+        scope = self.scope(row["chip_id"], row["family_id"])
+        assert scope is not None  # the table holds every line to a chip or a family
+        return FlowRow(
+            scope=scope, origin=row["origin_country"], destination=row["destination_country"],
+            shipped=_days(row, "shipped_on"), house=row["house"], lines=row["lines"], chips=row["total"],
+            systematic=row["total_systematic"], random=row["total_random"], grade=row["weakest"],
+            consignee_id=row.get("consignee_id"), use=use, usd=row["usd"],
+            uncounted=row["uncounted"], unpriced=row["unpriced"], at_least=row["at_least"],
+            examples=tuple(labels[pk] for pk in row["examples"]),
+        )  # fmt: skip
+
+    @cached_property
+    def owner_components(self) -> dict[int, int]:
+        """organization id -> smallest id of those tied to it by stakes on any day; without a stake it is not in it."""
+        nodes: dict[Any, int] = {}
+        edges = [
+            (nodes.setdefault(("org", s.owner), len(nodes)), nodes.setdefault(("org", s.owned), len(nodes)))
+            for s in self.parties.stakes
+        ]
+        return _smallest(nodes, edges, "org")
+
+    def _by_limit(self, index: int, count: int) -> Books:
+        """Flows of the keys whose sums reach a limit: consignees, countries and commodities. Nothing else is read.
+
+        A sum is *possibly* beyond a limit from a probability of one half on, which is where its mean reaches the limit; so
+        keys below it are left out by the database. The reading of each rule's scope is the check's.
+        """
+        orgs: set[int] = set()
+        countries: set[str] = set()
+        ratio = Q(pk__in=[])
+        for rule in self.rules.rules:
+            for cap in rule.quantity_caps:
+                if not cap.evaluated:
+                    continue
+                if cap.kind == "ratio" and cap.of:
+                    ratio |= self._traded(cap, index, count)
+                elif cap.per == "country":
+                    countries |= self._countries_at(cap, rule.period)
+                else:
+                    orgs |= self._consignees_at(cap, rule.period)
+        orgs = {pk for pk in orgs if self.owner_components.get(pk, pk) % count == index}
+        aliases = {alias.country: alias.group for alias in self.rules.aliases}
+        countries = {code for code in countries if int(aliases.get(code, code), 36) % count == index}
+        flows = (
+            *self.flows(Q(consignee_id__in=orgs), "consignee"),
+            *self.flows(Q(destination_country__in=countries), "country"),
+            *self.flows(ratio, "ratio"),
+        )
+        law = Law(self.rules, self.specs, self.parties.stakes, self.rule_records)
+        books = self._assembled((), (), {}, licences=())
+        people = {**books.organizations, **self.organizations(orgs)}
+        return replace(books, flows=flows, law=law, organizations=people)
+
+    def _metric(self, cap: Cap) -> Any:
+        """What a line adds to the sum of a cap, on the low reading of a family."""
+        if cap.metric == "usd":
+            return Coalesce(Cast("value_usd", FloatField()), Value(0.0))
+        if cap.metric == "units":
+            return F("chips")
+        factor = 1.0 if cap.metric == "h100e" else H100_TPP
+        known = [
+            When(**{f"{kind}_id": pk}, then=Value(scope.h100e_low * factor))
+            for (kind, pk), scope in sorted(self.scopes.items())
+            if scope.h100e_low
+        ]
+        return F("chips") * Case(*known, default=Value(0.0), output_field=FloatField())
+
+    def _sums_at(self, cap: Cap, period: Period, by: str) -> QuerySet:
+        """Sums of a cap by a column and, where it counts by the year, the year."""
+        dated = self._lines.filter(shipped_on__isnull=False)
+        for days in (period, cap.days):
+            dated = dated.filter(shipped_on__gte=days.start) if days.start else dated
+            dated = dated.filter(shipped_on__lt=days.end) if days.end else dated
+        keys = (by, "shipped_on__year") if cap.window == "calendar year" else (by,)
+        read = in_chips(dated, self.parameters).order_by().values(*keys)
+        return read.annotate(reached=Sum(self._metric(cap), output_field=FloatField()))
+
+    def _countries_at(self, cap: Cap, period: Period) -> set[str]:
+        least = _least(cap)
+        found = self._sums_at(cap, period, "destination_country").exclude(destination_country="")
+        aliases = {alias.country: alias.group for alias in self.rules.aliases}
+        totals: dict[tuple[Any, ...], float] = defaultdict(float)
+        members: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+        for row in found:
+            code = row["destination_country"]
+            key = aliases.get(code, code), row.get("shipped_on__year")
+            totals[key] += row["reached"] or 0.0
+            members[key].add(code)
+        return {code for key, total in totals.items() if total >= least for code in members[key]}
+
+    def _consignees_at(self, cap: Cap, period: Period) -> set[int]:
+        found = self._sums_at(cap, period, "consignee_id").exclude(consignee_id=None)
+        if cap.per == "company and country":
+            return set(found.filter(consignee__slug__in=cap.scope.who).values_list("consignee_id", flat=True))
+        if cap.per == "ultimate consignee":
+            return set(found.filter(reached__gte=_least(cap)).values_list("consignee_id", flat=True))
+        totals: dict[tuple[Any, ...], float] = defaultdict(float)
+        members: dict[tuple[Any, ...], set[int]] = defaultdict(set)
+        for row in found:
+            org = row["consignee_id"]
+            key = self.owner_components.get(org, org), row.get("shipped_on__year")
+            totals[key] += row["reached"] or 0.0
+            members[key].add(org)
+        return {org for key, total in totals.items() if total >= _least(cap) for org in members[key]}
+
+    def _traded(self, cap: Cap, index: int, count: int) -> Q:
+        """Lines of either side of a ratio, of the chips of this share that went to the limited side at all."""
+        assert cap.of is not None
+        top, bottom = (self._codes(scope.destinations) for scope in (cap.scope, cap.of))
+        pairs = self._lines.filter(destination_country__in=top).order_by().values_list("chip_id", "family_id")
+        tied = {
+            self.scope_components["chip" if chip else "family", chip or family]
+            for chip, family in pairs.distinct()
+        }
+        mine = [key for key, name in self.scope_components.items() if name in tied and name % count == index]
+        where = Q(chip_id__in=[pk for kind, pk in mine if kind == "chip"])
+        where |= Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
+        return where & Q(destination_country__in=top | bottom)
+
+    def _codes(self, places: Iterable[str]) -> set[str]:
+        """Country codes of groups, sets and codes, on any day."""
+        found: set[str] = set()
+        for place in places:
+            if len(place) == 2 and place.isalpha():
+                found |= {place, *(alias.country for alias in self.rules.aliases if alias.group == place)}
+                continue
+            composed = next((one for one in self.rules.sets if one.name == place), None)
+            found |= self._codes(composed.union) if composed else set()
+            found |= {member.country for member in self.rules.memberships if member.group == place}
+        return found
+
     # --- books ------------------------------------------------------------------------------------------------------
 
     def books(self, kind: str, index: int, count: int) -> Books:
@@ -512,6 +704,45 @@ class Ledger:
             where |= Q(consignee_id=None, end_user_id=None)
         return self._assembled((), self.movements(where), {}, judged=True)
 
+    @cached_property
+    def licence_components(self) -> dict[int, int]:
+        """licence id -> smallest id of the licences tied to it: by a party that they name or that names them, by goods of
+        one consignment, or by goods carried on from a line that names one to a line that names another."""
+        nodes: dict[Any, int] = {}
+        edges: list[tuple[int, int]] = []
+        items = self.known(Licence).filter(self.of_world()).order_by("id")
+        lines = self.known(Shipment).filter(self.of_world(), licence__isnull=False).order_by()
+        for pk, *parties in items.values_list("id", "consignee_id", "end_user_id"):
+            node = nodes.setdefault(("licence", pk), len(nodes))
+            edges += [(node, nodes.setdefault(("org", org), len(nodes))) for org in parties if org]
+        for licence, *parties in lines.values_list("licence_id", "consignee_id", "end_user_id").distinct():
+            node = nodes.setdefault(("licence", licence), len(nodes))
+            edges += [(node, nodes.setdefault(("org", org), len(nodes))) for org in parties if org]
+        orgs = [org for kind, org in nodes if kind == "org"]
+        unnamed = self.known(Shipment).filter(
+            self.of_world(), licence=None, consignee_id__in=orgs, end_user_id__in=orgs
+        )
+        for consignee, user in unnamed.order_by().values_list("consignee_id", "end_user_id").distinct():
+            edges.append((nodes["org", consignee], nodes["org", user]))
+        for licence, consignment in (
+            lines.exclude(consignment="").values_list("licence_id", "consignment").distinct()
+        ):
+            edges.append((nodes["licence", licence], nodes.setdefault(("lot", consignment), len(nodes))))
+        onward = lines.filter(onward_of__licence__isnull=False)
+        for licence, earlier in onward.values_list("licence_id", "onward_of__licence_id").distinct():
+            edges.append((nodes["licence", licence], nodes.setdefault(("licence", earlier), len(nodes))))
+        return _smallest(nodes, edges, "licence")
+
+    def _by_licence(self, index: int, count: int) -> Books:
+        """Licences with the lines that name them, the lines to the parties they name, and the earlier legs of both."""
+        mine = {pk for pk, component in self.licence_components.items() if component % count == index}
+        licences = tuple(row for row in self.licences() if row.licence_id in mine)
+        parties = {pk for row in licences for pk in (row.consignee_id, row.end_user_id) if pk}
+        where = Q(licence_id__in=mine)
+        # A line without a licence of its own draws on one that names its party; of a licence for all nothing is counted.
+        where |= Q(licence__isnull=True) & (Q(consignee_id__in=parties) | Q(end_user_id__in=parties))
+        return self._assembled((), self.movements(where), {}, judged=True, licences=licences)
+
     def _by_site(self, index: int, count: int) -> Books:
         every = self.known(DataCenter).filter(self.of_world()).annotate(share=F("id") % count)
         sites = self.sites(every.filter(share=index).values_list("id", flat=True))
@@ -523,13 +754,14 @@ class Ledger:
         movements: tuple[MovementRow, ...],
         sites: Mapping[int, SiteRow],
         judged: bool = False,
+        licences: tuple[LicenceRow, ...] | None = None,
     ) -> Books:
         ends = {i for m in movements for i in (m.origin_site_id, m.destination_site_id)} | {
             c.site_id for c in claims
         }
         people = {i for m in movements for i in (m.shipper_id, m.consignee_id, m.end_user_id)}
         people |= {i for c in claims for i in (c.subject_id, c.counterparty_id)}
-        licences = self.licences()
+        licences = self.licences() if licences is None else licences
         people |= {i for licence in licences for i in (licence.consignee_id, licence.end_user_id)}
         all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
         people |= {site.operator_id for site in all_sites.values()}
@@ -565,6 +797,11 @@ def _smallest(nodes: Mapping[Any, int], edges: list[tuple[int, int]], kind: str)
     for name in sorted(key for key in nodes if key[0] == kind):
         found.setdefault(int(labels[nodes[name]]), name[1])
     return {name[1]: found[int(labels[node])] for name, node in nodes.items() if name[0] == kind}
+
+
+def _least(cap: Cap) -> float:
+    """The smallest limit that a cap knows."""
+    return min([step.limit for step in cap.schedule], default=cap.limit or 0.0)
 
 
 def _days(row: Mapping[str, Any], name: str) -> Period | None:

@@ -18,6 +18,7 @@ from tracker.reports.tables import EvidenceLine, Line, Plan, ReportData, number,
 
 MAX_CARDS = 150
 MAX_EVIDENCE_ROWS = 40
+MAX_RUNNING_ROWS = 40
 MAX_TABLE_ROWS = 300
 MAX_PAIRS = 24
 MAX_FORESTS = 8
@@ -301,6 +302,7 @@ def card(line: Line, data: ReportData) -> dict[str, Any]:
         "line": line,
         "numbers": [(name, value) for name, value in _number_rows(line) if value != "–"],
         "kept": kept_numbers(line.numbers),
+        "running": running_table(line.numbers, MAX_RUNNING_ROWS),
         "evidence": [evidence_row(row, line.unit) for row in line.evidence[:MAX_EVIDENCE_ROWS]],
         "evidence_left_out": max(0, len(line.evidence) - MAX_EVIDENCE_ROWS),
         "unverified": sum(row.is_unverified for row in line.evidence),
@@ -338,6 +340,28 @@ def kept_numbers(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif isinstance(value, int | float):
             rows.append((name.replace("_", " "), number(value)))
     return rows
+
+
+def running_table(numbers: Mapping[str, Any], most: int | None = None) -> dict[str, Any] | None:
+    """The running table that a check kept under ``running``, its cells as text; None without one.
+
+    ``rows`` are lists of (text, is a number); of more than ``most`` only the last are given, ``left_out`` counts the others.
+    """
+    kept = numbers.get("running")
+    if not isinstance(kept, Mapping) or not kept.get("rows"):
+        return None
+    rows = kept["rows"] if most is None else kept["rows"][-most:]
+    return {
+        "columns": [
+            (name, any(isinstance(row[place], int | float) for row in rows))
+            for place, name in enumerate(kept["columns"])
+        ],
+        "rows": [
+            [(cell, False) if isinstance(cell, str) else (number(cell, 4), True) for cell in row]
+            for row in rows
+        ],
+        "left_out": len(kept["rows"]) - len(rows),
+    }
 
 
 def _with_unit(value: float | None, unit: str) -> str:

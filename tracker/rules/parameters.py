@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import Any
 
 from tracker.core.period import Period
+from tracker.rules.caps import Cap
 from tracker.rules.expressions import Expression
 
 PARAMETERS: dict[str, tuple[str, str]] = {
@@ -136,7 +137,7 @@ class Rule:
     supersedes: tuple[str, ...] = ()
     savings: Savings | None = None
     intervals: tuple[RuleInterval, ...] = ()
-    quantity_caps: tuple[Mapping[str, Any], ...] = ()
+    quantity_caps: tuple[Cap, ...] = ()
     licence_policy: str = ""
     note: str = ""
     verification: str = ""
@@ -158,10 +159,6 @@ class Rule:
     def saves_on(self, day: date) -> bool:
         """Whether its savings clause still lets goods under way finish their journey on ``day``."""
         return self.savings is not None and day <= self.savings.until
-
-    def cap(self, metric: str) -> Mapping[str, Any] | None:
-        """The quantity cap of this rule that counts ``metric``, as its file states it."""
-        return next((cap for cap in self.quantity_caps if cap.get("metric") == metric), None)
 
 
 @dataclass(frozen=True, slots=True)

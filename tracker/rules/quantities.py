@@ -16,6 +16,16 @@ RATIO_LEVELS = ((0.99, "breach"), (0.90, "likely"), (0.50, "possible"))
 """Lowest probability that the limit is exceeded, and what the result is then called."""
 
 
+def exceeds(excess: float, sigma: float) -> tuple[float, str]:
+    """Probability that the true excess over a limit is positive, and what that is called.
+
+    With no uncertainty the probability is 1 above the limit and 0 at or below it: a limit that is met exactly
+    is kept. The name is one of :data:`RATIO_LEVELS` or ``within``.
+    """
+    p = NormalDist().cdf(excess / sigma) if sigma else float(excess > 0)
+    return p, next((name for lowest, name in RATIO_LEVELS if p >= lowest), "within")
+
+
 @dataclass(frozen=True, slots=True)
 class CapMovement:
     """So many ICs of one chip to one ultimate consignee on a day."""
@@ -102,15 +112,13 @@ def ratio_level(
 ) -> RatioLevel:
     """``p = Phi((N - rho D) / sqrt(sN^2 + rho^2 sD^2))``; standard deviations in the units of their terms.
 
-    With no uncertainty at all p is 1 above the limit and 0 at or below it: a limit that is met exactly is
-    kept. The ratio is infinite where the denominator is 0 and the numerator is not.
+    Named by :func:`exceeds`. The ratio is infinite where the denominator is 0 and the numerator is not.
     """
     if denominator is None:
         return RatioLevel(None, None, None, None, None, "cannot be evaluated")
     allowed = limit * denominator
     excess = numerator - allowed
     sigma = sqrt(sd_numerator**2 + (limit * sd_denominator) ** 2)
-    p = NormalDist().cdf(excess / sigma) if sigma else float(excess > 0)
+    p, level = exceeds(excess, sigma)
     ratio = numerator / denominator if denominator else (inf if numerator else 0.0)
-    level = next((name for lowest, name in RATIO_LEVELS if p >= lowest), "within")
     return RatioLevel(ratio, allowed, excess, sigma, p, level)

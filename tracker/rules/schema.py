@@ -18,6 +18,7 @@ from typing import Any
 
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
+from tracker.rules.caps import caps
 from tracker.rules.expressions import BadExpression, Expression
 from tracker.rules.parameters import (
     MARKETED,
@@ -226,7 +227,7 @@ def rule(data: Mapping[str, Any], where: str) -> Rule:
         supersedes=read.texts("supersedes"),
         savings=_savings(read),
         intervals=_intervals(read),
-        quantity_caps=tuple(canonical(part.data) for part in read.parts("quantity_caps")),
+        quantity_caps=caps(read, canonical),
         licence_policy=read.text("licence_policy"),
         note=read.text("note"),
         verification=read.text("verification", required=True),
