@@ -23,6 +23,15 @@ from tracker.rules.models import (
     LicenceRequirement,
     RuleInterval,
 )
+from tracker.screening.models import (
+    ListedName,
+    ListedParty,
+    ListVersion,
+    ScreenedOrganization,
+    ScreenedParty,
+    ScreeningList,
+    ScreeningMatch,
+)
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
 
@@ -51,6 +60,9 @@ __all__ = [
     "LicenceItem",
     "LicenceRequirement",
     "ListEntry",
+    "ListVersion",
+    "ListedName",
+    "ListedParty",
     "Organization",
     "OwnershipStake",
     "ReconciliationRun",
@@ -58,6 +70,10 @@ __all__ = [
     "Report",
     "RuleInterval",
     "RunPartition",
+    "ScreenedOrganization",
+    "ScreenedParty",
+    "ScreeningList",
+    "ScreeningMatch",
     "Shipment",
     "ShipmentClaim",
     "SitePower",

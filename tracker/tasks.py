@@ -11,6 +11,7 @@ from django.utils import timezone
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reports.services import build_report
+from tracker.screening.services import screen
 
 QUEUE_PATIENCE = timedelta(minutes=2)
 """How long a share may stand in the queue before it is taken for lost and queued again; a second message does no harm."""
@@ -70,3 +71,9 @@ def reap_runs() -> int:
 def reconcile_all(requested_by: str = "schedule") -> str:
     """A full run, as the schedule asks for it; returns its key."""
     return request_run(requested_by).key
+
+
+@shared_task(name="tracker.screen_changes")
+def screen_changes(requested_by: str = "schedule", everything: bool = False) -> dict[str, int]:
+    """Screen the organizations and listed parties that changed; returns counts."""
+    return screen(requested_by, everything=everything).as_counts()

@@ -59,7 +59,9 @@ class Weights:
     part: float = 0.95  # factor: one of two names in one writing
     consonants: float = 0.92  # factor: vowels are not compared
     abbreviation: float = 0.76  # the name score of an abbreviation and its long form
-    general_only: float = 0.88  # ceiling for the same words, where none tells one organization from another and they are few
+    general_only: float = (
+        0.88  # ceiling for the same words, where none tells one organization from another and they are few
+    )
     same_general_words: float = 0.97  # where they are enough to name a body, in any order
     general_words: float = 0.63  # ceiling for other words then
     unlike_characters: float = 0.89  # ceiling for Chinese names of one sound in other characters
@@ -135,7 +137,7 @@ def identifier_key(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Feature:
-    """One thing compared. ``value`` 0 (differs) to 1 (agrees), None: not known on one side; ``effect``: what it did to the score."""
+    """One thing compared. ``value``: 0 (differs) to 1 (agrees), None if not known; ``effect``: what it did to the score."""
 
     name: str
     value: float | None
@@ -181,8 +183,12 @@ def _trigrams(joined: Sequence[str]) -> sparse.csr_matrix:
     codes = _CODES[data]
     lengths = np.fromiter((len(text) for text in joined), dtype=np.int64, count=len(joined))
     starts = np.concatenate(([0], np.cumsum(lengths + 2)[:-1]))
-    rows = np.repeat(np.arange(len(joined)), lengths)  # a text of n characters, both ends marked, has n trigrams
-    first = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths) + np.arange(lengths.sum())
+    rows = np.repeat(
+        np.arange(len(joined)), lengths
+    )  # a text of n characters, both ends marked, has n trigrams
+    first = np.repeat(starts - np.concatenate(([0], np.cumsum(lengths)[:-1])), lengths) + np.arange(
+        lengths.sum()
+    )
     columns = (codes[first] * _ALPHABET + codes[first + 1]) * _ALPHABET + codes[first + 2]
     ones = np.ones(len(rows), dtype=np.float32)
     matrix = sparse.csr_matrix((ones, (rows, columns)), shape=(len(joined), _COLUMNS))
@@ -277,12 +283,24 @@ def align(asked: Sequence[str], listed: Sequence[str], weights: WordWeights) -> 
         _pair_similar(left, right, alike)
     matched = telling = 0.0
     for one, other, likeness in alike:
-        weight = likeness * (_sum(weights, one) + _sum(weights, other)) / 2
+        left_weight, right_weight = _sum(weights, one), _sum(weights, other)
+        if " " in one or " " in other:
+            # Written apart or together is no difference: both count as the lighter of the two.
+            total_left -= left_weight - min(left_weight, right_weight)
+            total_right -= right_weight - min(left_weight, right_weight)
+            left_weight = right_weight = min(left_weight, right_weight)
+        weight = likeness * (left_weight + right_weight) / 2
         matched += weight
         if not _is_general(one) or not _is_general(other):
             telling += weight
     return Alignment(
-        matched, max(total_left, matched), max(total_right, matched), telling, tuple(alike), tuple(left), tuple(right)
+        matched,
+        max(total_left, matched),
+        max(total_right, matched),
+        telling,
+        tuple(alike),
+        tuple(left),
+        tuple(right),
     )
 
 
@@ -297,7 +315,9 @@ def _is_general(text: str) -> bool:
     )
 
 
-def _pair_joined(short: list[str], long: list[str], alike: list[tuple[str, str, float]], *, flip: bool) -> None:
+def _pair_joined(
+    short: list[str], long: list[str], alike: list[tuple[str, str, float]], *, flip: bool
+) -> None:
     """A word of ``short`` that stands in ``long`` as two to four words one after the other: huawei, hua wei."""
     for word in list(short):
         if len(word) < 4:
@@ -306,7 +326,9 @@ def _pair_joined(short: list[str], long: list[str], alike: list[tuple[str, str, 
             for start in range(len(long) - size + 1):
                 pieces = long[start : start + size]
                 text = "".join(pieces)
-                if text == word or (len(word) > 6 and abs(len(text) - len(word)) < 3 and fuzz.ratio(text, word) >= 90):
+                if text == word or (
+                    len(word) > 6 and abs(len(text) - len(word)) < 3 and fuzz.ratio(text, word) >= 90
+                ):
                     short.remove(word)
                     del long[start : start + size]
                     pair = (" ".join(pieces), word) if flip else (word, " ".join(pieces))
@@ -401,7 +423,9 @@ def _compare(asked: _Entry, listed: _Entry, spelling: float, weights: WordWeight
     if score > how.unlike_characters and _same_sound_only(asked.name.written, listed.name.written):
         score = how.unlike_characters
         notes.append(
-            Feature("characters", 0.0, how.unlike_characters, 0.0, "read alike, but written in other characters")
+            Feature(
+                "characters", 0.0, how.unlike_characters, 0.0, "read alike, but written in other characters"
+            )
         )
     return _Compared(score, asked, listed, spelling, alignment, factor, notes)
 
@@ -443,7 +467,9 @@ def _numbers_and_places(
     left, right = frozenset(one) & words.PLACES, frozenset(other) & words.PLACES
     if left and right and not left & right:
         notes.append(
-            Feature("places", 0.0, how.places, how.places, f"the places differ: {_told(left)} and {_told(right)}")
+            Feature(
+                "places", 0.0, how.places, how.places, f"the places differ: {_told(left)} and {_told(right)}"
+            )
         )
     return max(0.0, score + sum(note.effect for note in notes)), notes
 
@@ -588,7 +614,9 @@ class Index:
         if not exact:
             return rows, columns
         extra = np.array(exact)
-        every = np.concatenate((rows, extra[:, 0])) * len(self.entries) + np.concatenate((columns, extra[:, 1]))
+        every = np.concatenate((rows, extra[:, 0])) * len(self.entries) + np.concatenate(
+            (columns, extra[:, 1])
+        )
         pairs = np.unique(every)
         return pairs // len(self.entries), pairs % len(self.entries)
 

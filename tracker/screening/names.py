@@ -89,7 +89,9 @@ def _variants(written: str) -> tuple[str, ...]:
 def _is_name(part: str) -> bool:
     """Whether a part can stand for the organization: not a place, a legal form or a remark."""
     folded_words = folded(part).split() if part.isascii() else [part]
-    telling = [w for w in folded_words if w not in words.PLACES | words.GENERAL | words.LEGAL_LATIN | words.SMALL]
+    telling = [
+        w for w in folded_words if w not in words.PLACES | words.GENERAL | words.LEGAL_LATIN | words.SMALL
+    ]
     return len("".join(telling)) > 3 or any(not word.isascii() for word in telling)
 
 
@@ -106,7 +108,9 @@ def _read(written: str, japanese: bool) -> list[Form]:
         return _read_consonants(written)
     meaning = _latin_words(_translated(written, japanese or KANA in scripts))
     sound = _latin_words(_sounded(_without_legal_forms(written)))
-    return [Form(meaning, "meaning"), Form(sound, "sound")] if sound != meaning else [Form(meaning, "meaning")]
+    return (
+        [Form(meaning, "meaning"), Form(sound, "sound")] if sound != meaning else [Form(meaning, "meaning")]
+    )
 
 
 def _latin_words(text: str) -> tuple[str, ...]:
@@ -119,7 +123,9 @@ def _latin_words(text: str) -> tuple[str, ...]:
         found.pop()
     while len(found) > 1 and found[0] in words.LEGAL_LEADING:
         found.pop(0)
-    kept = [part for word in found if word not in words.SMALL for part in words.CANONICAL.get(word, word).split()]
+    kept = [
+        part for word in found if word not in words.SMALL for part in words.CANONICAL.get(word, word).split()
+    ]
     return tuple(_ONE_WORD.sub(lambda pair: _WRITTEN_ONCE[pair[0]], " ".join(kept or found)).split())
 
 
@@ -153,7 +159,8 @@ def folded(text: str) -> str:
 # --- other scripts ------------------------------------------------------------------------------------------------------------
 
 _BLOCKS = (
-    (0x0370, 0x03FF, OTHER), (0x0400, 0x052F, CYRILLIC), (0x0590, 0x05FF, HEBREW), (0x0600, 0x077F, ARABIC), (0x08A0, 0x08FF, ARABIC),
+    (0x0370, 0x03FF, OTHER), (0x0400, 0x052F, CYRILLIC), (0x0590, 0x05FF, HEBREW), (0x0600, 0x077F, ARABIC),
+    (0x08A0, 0x08FF, ARABIC),
     (0x1100, 0x11FF, HANGUL), (0x3040, 0x30FF, KANA), (0x3130, 0x318F, HANGUL), (0x31F0, 0x31FF, KANA), (0x3400, 0x9FFF, HAN),
     (0xAC00, 0xD7AF, HANGUL), (0xF900, 0xFAFF, HAN), (0xFB50, 0xFEFF, ARABIC), (0x20000, 0x3FFFF, HAN),
 )  # fmt: skip
@@ -195,9 +202,7 @@ def _translated(written: str, japanese: bool) -> str:
             stretches += _segmented(stretch, words.KOREAN, _korean)
         elif kind == CYRILLIC:
             stretches.append(words.CYRILLIC[stretch] if stretch in words.CYRILLIC else _sounded(stretch))
-        elif kind == "" and stretch != "-":
-            stretches.append(anyascii(stretch))
-        elif kind:
+        elif stretch != "-":
             stretches.append(anyascii(stretch))
     return " ".join(stretches)
 
@@ -244,12 +249,18 @@ def _sounded(text: str) -> str:
 
 
 def _pinyin(stretch: str) -> str:
-    from pypinyin import lazy_pinyin  # its dictionary takes a fifth of a second to load, and Latin lists need none
+    from pypinyin import (
+        lazy_pinyin,
+    )  # its dictionary takes a fifth of a second to load, and Latin lists need none
 
     syllables = lazy_pinyin(stretch, v_to_u=False)
-    if len(syllables) != len(stretch):  # a character that has no reading was left in one piece with its neighbour
+    if len(syllables) != len(
+        stretch
+    ):  # a character that has no reading was left in one piece with its neighbour
         return anyascii(stretch).casefold()
-    read = (_READINGS.get(character, syllable) for character, syllable in zip(stretch, syllables, strict=True))
+    read = (
+        _READINGS.get(character, syllable) for character, syllable in zip(stretch, syllables, strict=True)
+    )
     return anyascii("".join(read)).casefold()
 
 
@@ -272,12 +283,21 @@ def _read_consonants(written: str) -> list[Form]:
     return [Form(form, "consonants") for form in dict.fromkeys(read) if form]
 
 
-_FOLDS = (("kh", "k"), ("gh", "g"), ("sh", "s"), ("ch", "k"), ("th", "t"), ("dh", "d"), ("ph", "f"), ("x", "ks"))
+_FOLDS = (
+    ("kh", "k"),
+    ("gh", "g"),
+    ("sh", "s"),
+    ("ch", "k"),
+    ("th", "t"),
+    ("dh", "d"),
+    ("ph", "f"),
+    ("x", "ks"),
+)
 _FOLDED_LETTERS = str.maketrans("qcpvzj", "kkbfsg", "aeiouwy'")
 
 
 def consonants(word: str) -> str:
-    """A word without what Arabic does not write or writes alike: vowels, w, y, a last h; q as k, p as b, v as f, doubled letters once.
+    """A word without what Arabic does not write or writes alike: vowels, w, y, a last h; q as k, p as b, v as f; none twice.
 
     >>> consonants("ittisalat"), consonants("aramco") == consonants("ramkw")
     ('tslt', True)
@@ -314,7 +334,7 @@ def heard(word: str) -> str:
 
 
 def initials(written: str) -> frozenset[str]:
-    """What a name is shortened to: the initials of its words, with and without legal form, inner capitals counted; 3 to 8 letters.
+    """What a name is shortened to: the initials of its words, with and without legal form, 3 to 8 letters.
 
     >>> sorted(initials("ChangXin Memory Technologies, Inc."))
     ['cmt', 'cmti', 'cxmt', 'cxmti']
@@ -336,7 +356,11 @@ def initials(written: str) -> frozenset[str]:
 def abbreviation(written: str) -> str:
     """The name itself in lower case if it is written like an abbreviation (TSMC, S.M.I.C.), else blank."""
     plain = written.replace(".", "").strip()
-    return plain.casefold() if plain.isascii() and plain.isalpha() and plain.isupper() and 3 <= len(plain) <= 8 else ""
+    return (
+        plain.casefold()
+        if plain.isascii() and plain.isalpha() and plain.isupper() and 3 <= len(plain) <= 8
+        else ""
+    )
 
 
 def numbers(found: Iterable[str]) -> frozenset[str]:
