@@ -66,27 +66,13 @@ class Migration(migrations.Migration):
                 (
                     "countries",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=2),
-                        blank=True,
-                        default=models.ForeignKey(
-                            on_delete=django.db.models.deletion.PROTECT,
-                            related_name="parties",
-                            to="tracker.screeninglist",
-                        ),
-                        size=None,
+                        base_field=models.CharField(max_length=2), blank=True, default=list, size=None
                     ),
                 ),
                 (
                     "programs",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(),
-                        blank=True,
-                        default=models.ForeignKey(
-                            on_delete=django.db.models.deletion.PROTECT,
-                            related_name="parties",
-                            to="tracker.screeninglist",
-                        ),
-                        size=None,
+                        base_field=models.TextField(), blank=True, default=list, size=None
                     ),
                 ),
                 (
@@ -115,40 +101,19 @@ class Migration(migrations.Migration):
                 (
                     "addresses",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(),
-                        blank=True,
-                        default=models.ForeignKey(
-                            on_delete=django.db.models.deletion.PROTECT,
-                            related_name="parties",
-                            to="tracker.screeninglist",
-                        ),
-                        size=None,
+                        base_field=models.TextField(), blank=True, default=list, size=None
                     ),
                 ),
                 (
                     "cities",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(),
-                        blank=True,
-                        default=models.ForeignKey(
-                            on_delete=django.db.models.deletion.PROTECT,
-                            related_name="parties",
-                            to="tracker.screeninglist",
-                        ),
-                        size=None,
+                        base_field=models.TextField(), blank=True, default=list, size=None
                     ),
                 ),
                 (
                     "identifiers",
                     django.contrib.postgres.fields.ArrayField(
-                        base_field=models.TextField(),
-                        blank=True,
-                        default=models.ForeignKey(
-                            on_delete=django.db.models.deletion.PROTECT,
-                            related_name="parties",
-                            to="tracker.screeninglist",
-                        ),
-                        size=None,
+                        base_field=models.TextField(), blank=True, default=list, size=None
                     ),
                 ),
                 ("source_url", models.URLField(blank=True, max_length=600)),
@@ -167,7 +132,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "listed parties",
-                "ordering": ["list", "name", "id"],
+                "ordering": ["screening_list", "name", "id"],
             },
         ),
         migrations.CreateModel(
@@ -303,7 +268,7 @@ class Migration(migrations.Migration):
                 ("loaded_by", models.CharField(max_length=150)),
                 ("counts", models.JSONField(default=dict)),
                 (
-                    "list",
+                    "screening_list",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="versions",
@@ -312,12 +277,12 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "ordering": ["list", "-as_of", "-id"],
+                "ordering": ["screening_list", "-as_of", "-id"],
             },
         ),
         migrations.AddField(
             model_name="listedparty",
-            name="list",
+            name="screening_list",
             field=models.ForeignKey(
                 on_delete=django.db.models.deletion.PROTECT,
                 related_name="parties",
@@ -517,7 +482,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="listedparty",
             constraint=models.UniqueConstraint(
-                fields=("list", "key"),
+                fields=("screening_list", "key"),
                 name="listedparty_once",
                 violation_error_message="The list has a party of this key already.",
             ),

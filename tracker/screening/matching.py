@@ -86,7 +86,7 @@ LEAST_SHARED = 0.15
 """Cosine over rare trigrams below which a form is no candidate."""
 SHORTER = 0.75
 """Spelling of a name whose words are all in the other: Huawei in Huawei Technologies."""
-WORTH_READING = 0.52
+WORTH_READING, SURELY_WORTH_READING, TELLING_ALIKE = 0.52, 0.8, 60.0
 """Spelling below which a pair is not compared word by word."""
 
 
@@ -263,8 +263,16 @@ class Alignment:
         return min(1.0, self.matched / lighter) if lighter and self.telling else 0.0
 
 
-def align(asked: Sequence[str], listed: Sequence[str], weights: WordWeights) -> Alignment:
+READ = ("meaning", "sound")
+"""Kinds of forms that were read from another script, so that their words are only roughly as they would be spelled."""
+
+
+def align(
+    asked: Sequence[str], listed: Sequence[str], weights: WordWeights, *, read: bool = False
+) -> Alignment:
     """Words of two names paired: equal ones, words written apart in one of the two, then similar ones, best first.
+
+    ``read``: one of the names was in another script, so words of the same consonants are similar too.
 
     >>> align(["hua", "wei", "technology"], ["huawei", "technology"], WordWeights()).common > 0.9
     True
@@ -278,9 +286,9 @@ def align(asked: Sequence[str], listed: Sequence[str], weights: WordWeights) -> 
             right.remove(word)
             alike.append((word, word, 1.0))
     if left and right:
-        _pair_joined(left, right, alike, flip=False)
-        _pair_joined(right, left, alike, flip=True)
-        _pair_similar(left, right, alike)
+        _pair_joined(left, right, alike, flip=False, read=read)
+        _pair_joined(right, left, alike, flip=True, read=read)
+        _pair_similar(left, right, alike, read)
     matched = telling = 0.0
     for one, other, likeness in alike:
         left_weight, right_weight = _sum(weights, one), _sum(weights, other)
@@ -316,36 +324,42 @@ def _is_general(text: str) -> bool:
 
 
 def _pair_joined(
-    short: list[str], long: list[str], alike: list[tuple[str, str, float]], *, flip: bool
+    short: list[str], long: list[str], alike: list[tuple[str, str, float]], *, flip: bool, read: bool
 ) -> None:
     """A word of ``short`` that stands in ``long`` as two to four words one after the other: huawei, hua wei."""
     for word in list(short):
         if len(word) < 4:
             continue
-        for size in (2, 3, 4):
-            for start in range(len(long) - size + 1):
-                pieces = long[start : start + size]
-                text = "".join(pieces)
-                if text == word or (
-                    len(word) > 6 and abs(len(text) - len(word)) < 3 and fuzz.ratio(text, word) >= 90
-                ):
-                    short.remove(word)
-                    del long[start : start + size]
-                    pair = (" ".join(pieces), word) if flip else (word, " ".join(pieces))
-                    alike.append((*pair, 1.0 if text == word else 0.9))
-                    break
-            else:
-                continue
-            break
+        bare = names.consonants(word) if read else ""
+        for size, start in ((n, at) for n in (2, 3, 4) for at in range(len(long) - n + 1)):
+            pieces = long[start : start + size]
+            text = "".join(pieces)
+            likeness = 1.0 if text == word else _joined_likeness(text, word, bare)
+            if likeness:
+                short.remove(word)
+                del long[start : start + size]
+                alike.append(
+                    (" ".join(pieces), word, likeness) if flip else (word, " ".join(pieces), likeness)
+                )
+                break
+
+
+def _joined_likeness(text: str, word: str, bare: str) -> float:
+    if len(bare) > 3 and bare == names.consonants(text):
+        return 0.85
+    close = len(word) > 6 and abs(len(text) - len(word)) < 3 and fuzz.ratio(text, word) >= 90
+    return 0.9 if close else 0.0
 
 
 LEAST_LIKENESS = 0.72
 
 
-def _likeness(one: str, other: str) -> float:
+def _likeness(one: str, other: str, read: bool = False) -> float:
     """0 to 1 for two words; falls off fast, since one letter more or less is often another firm."""
     if min(len(one), len(other)) < 4:
         return 0.0
+    if read and (found := _read_alike(one, other)):
+        return found
     ratio = Indel.normalized_similarity(one, other, score_cutoff=0.6)
     if ratio < 0.6:
         return 0.0
@@ -357,13 +371,22 @@ def _likeness(one: str, other: str) -> float:
     return 0.0 if ratio < LEAST_LIKENESS else 0.35 + 0.65 * (ratio - LEAST_LIKENESS) / (1 - LEAST_LIKENESS)
 
 
-def _pair_similar(left: list[str], right: list[str], alike: list[tuple[str, str, float]]) -> None:
+def _read_alike(one: str, other: str) -> float:
+    """Of words read from another script: the same consonants, or a Chinese name of which the other has the first half."""
+    bare = names.consonants(one)
+    if len(bare) >= 3 and bare == names.consonants(other):
+        return 0.85
+    shorter, longer = sorted((one, other), key=len)
+    return 0.7 if len(shorter) >= 6 and longer.startswith(shorter) else 0.0
+
+
+def _pair_similar(left: list[str], right: list[str], alike: list[tuple[str, str, float]], read: bool) -> None:
     found = sorted(
         (
             (likeness, one, other)
             for one in left
             for other in right
-            if (likeness := _likeness(one, other)) and not (one.isdigit() or other.isdigit())
+            if (likeness := _likeness(one, other, read)) and not (one.isdigit() or other.isdigit())
         ),
         reverse=True,
     )
@@ -386,6 +409,7 @@ class _Entry:
     form: Form
     joined: str
     ordered: str  # its words in alphabetical order
+    telling: str  # those of them that are neither general nor places, together
 
 
 @dataclass(slots=True)
@@ -402,7 +426,8 @@ class _Compared:
 def _compare(asked: _Entry, listed: _Entry, spelling: float, weights: WordWeights, how: Weights) -> _Compared:
     """The score of two names by themselves."""
     one, other = _comparable(asked.form, listed.form)
-    alignment = align(one, other, weights)
+    read = asked.form.kind in READ or listed.form.kind in READ
+    alignment = align(one, other, weights, read=read)
     notes: list[Feature] = []
     same = one == other
     score = (
@@ -493,7 +518,9 @@ def _entries(parties: Sequence[Party]) -> list[_Entry]:
         japan = "JP" if "JP" in item.countries else ""
         for name in item.names:
             for form in names.forms(name.written, japan):
-                found.append(_Entry(owner, name, form, form.joined, " ".join(sorted(form.words))))
+                ordered = sorted(form.words)
+                telling = "".join(word for word in ordered if not _is_general(word))
+                found.append(_Entry(owner, name, form, form.joined, " ".join(ordered), telling))
     return found
 
 
@@ -566,7 +593,8 @@ class Index:
     def _pairs(self, entries: list[_Entry]) -> Iterator[tuple[int, int, float]]:
         """Indices of forms worth reading word by word, with their spelling (0 to 1)."""
         plain = [at for at, entry in enumerate(entries) if entry.form.kind != "consonants"]
-        bare = [at for at, entry in enumerate(entries) if entry.form.kind == "consonants"]
+        # Foreign words keep their consonants on the way through Arabic, kana and Hangul: orinpasu is Olympus.
+        bare = [at for at, entry in enumerate(entries) if entry.form.kind in ("consonants", "meaning")]
         yield from self._spelled(plain, entries, self._plain, _run_together, plain=True)
         if bare:
             if self._bare is None:
@@ -603,7 +631,13 @@ class Index:
                 scores = cpdist(list(map(of, left)), list(map(of, right)), scorer=scorer, dtype=np.float32)
                 spelling = np.maximum(spelling, scores * factor)
         spelling /= 100
-        for at in np.flatnonzero(spelling >= WORTH_READING):
+        worth = spelling >= WORTH_READING
+        if plain:
+            # What tells the two apart must be alike somewhere, or nothing of the comparison word by word could reach a person.
+            near = np.flatnonzero(worth & (spelling < SURELY_WORTH_READING))
+            one, other = [left[at].telling for at in near], [right[at].telling for at in near]
+            worth[near] = cpdist(one, other, scorer=fuzz.partial_ratio, dtype=np.float32) >= TELLING_ALIKE
+        for at in np.flatnonzero(worth):
             yield which[rows[at]], int(columns[at]), float(spelling[at])
 
     def _with_exact(

@@ -46,7 +46,7 @@ class ScreeningList(Versioned):
 class ListVersion(models.Model):
     """One file of a list that was loaded: which, when, by whom and what it changed."""
 
-    list = models.ForeignKey(ScreeningList, on_delete=models.PROTECT, related_name="versions")
+    screening_list = models.ForeignKey(ScreeningList, on_delete=models.PROTECT, related_name="versions")
     sha256 = models.CharField(max_length=64)
     format = models.CharField(max_length=10)
     file_name = models.CharField(max_length=200, blank=True)
@@ -56,16 +56,16 @@ class ListVersion(models.Model):
     counts = models.JSONField(default=dict)
 
     class Meta:
-        ordering = ["list", "-as_of", "-id"]
+        ordering = ["screening_list", "-as_of", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.list} of {self.as_of}"
+        return f"{self.screening_list} of {self.as_of}"
 
 
 class ListedParty(Versioned):
     """A party as a list names it. One that a newer file leaves out is ended, never deleted."""
 
-    list = models.ForeignKey(ScreeningList, on_delete=models.PROTECT, related_name="parties")
+    screening_list = models.ForeignKey(ScreeningList, on_delete=models.PROTECT, related_name="parties")
     key = models.CharField(
         max_length=120, help_text="What the list calls it; the same in each file of the list."
     )
@@ -101,11 +101,11 @@ class ListedParty(Versioned):
     )
 
     class Meta:
-        ordering = ["list", "name", "id"]
+        ordering = ["screening_list", "name", "id"]
         verbose_name_plural = "listed parties"
         constraints = [
             models.UniqueConstraint(
-                fields=["list", "key"],
+                fields=["screening_list", "key"],
                 name="listedparty_once",
                 violation_error_message="The list has a party of this key already.",
             ),
@@ -129,7 +129,7 @@ class ListedParty(Versioned):
     @property
     def which_list(self) -> str:
         """The list as a reader calls it: the one within a consolidated list, else the list itself."""
-        return self.list_name or self.list.name
+        return self.list_name or self.screening_list.name
 
 
 class ListedName(Versioned):

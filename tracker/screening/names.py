@@ -130,7 +130,12 @@ def _latin_words(text: str) -> tuple[str, ...]:
 
 
 # Two words to a reader, one to a matcher: 科技 is science and technology in one company's English name, technology in the next.
-_WRITTEN_ONCE = {"hong kong": "hongkong", "science technology": "technology", "xi an": "xian"}
+_WRITTEN_ONCE = {
+    "hong kong": "hongkong",
+    "abu dhabi": "abudhabi",
+    "science technology": "technology",
+    "xi an": "xian",
+}
 _ONE_WORD = re.compile(r"\b(?:" + "|".join(_WRITTEN_ONCE) + r")\b")
 
 
@@ -190,14 +195,13 @@ def _translated(written: str, japanese: bool) -> str:
     """General words by their meaning, the rest by its sound; a Latin word for each stretch of one script."""
     text = _without_legal_forms(written)
     stretches: list[str] = []
-    for kind, group in groupby(text, key=lambda character: script(character) if character.isalpha() else ""):
+    kinds = {HAN: KANA, KANA: KANA} if japanese else {}
+    for kind, group in groupby(text, key=lambda character: _stretch_of(character, kinds)):
         stretch = "".join(group)
-        if kind == HAN and japanese:
+        if kind == KANA and japanese:
             stretches += _segmented(stretch, _JAPANESE, _sounded)
         elif kind == HAN:
             stretches += _segmented(stretch, _HAN, _sounded)
-        elif kind == KANA:
-            stretches += _segmented(stretch, words.KATAKANA, _sounded)
         elif kind == HANGUL:
             stretches += _segmented(stretch, words.KOREAN, _korean)
         elif kind == CYRILLIC:
@@ -205,6 +209,14 @@ def _translated(written: str, japanese: bool) -> str:
         elif stretch != "-":
             stretches.append(anyascii(stretch))
     return " ".join(stretches)
+
+
+def _stretch_of(character: str, kinds: Mapping[str, str]) -> str:
+    """The script that a character is read with; ー prolongs kana and is no letter of its own."""
+    if character == "ー":
+        return KANA
+    kind = script(character) if character.isalpha() else ""
+    return kinds.get(kind, kind)
 
 
 def _segmented(stretch: str, lexicon: Mapping[str, str], sound: object) -> list[str]:
@@ -230,7 +242,7 @@ def _segmented(stretch: str, lexicon: Mapping[str, str], sound: object) -> list[
 
 
 _HAN = words.HAN | words.HAN_PLACES
-_JAPANESE = words.HAN_PLACES | words.JAPANESE
+_JAPANESE = words.HAN_PLACES | words.JAPANESE | words.KATAKANA
 
 # Read otherwise in names of firms than alone: 长 is chang in 长江 and 长鑫, whatever the writing.
 _READINGS = {"长": "chang", "長": "chang"}
@@ -265,8 +277,21 @@ def _pinyin(stretch: str) -> str:
 
 
 def _korean(text: str) -> str:
-    """Hangul as firms write themselves in Latin letters: the official eo and eu are mostly u, as in Samsung."""
-    return anyascii(text).casefold().replace("eo", "u").replace("eu", "u").replace("lr", "ll")
+    """Hangul as firms write themselves in Latin letters.
+
+    What spells out Latin letters becomes those. Else syllable by syllable: a last g, b, d sounds k, p, t; the eu that only parts
+    consonants of a foreign word goes, as in robotigseu; eo is mostly written u, as in Samsung.
+    """
+    letters = _segmented(text, words.HANGUL_LETTERS, lambda rest: " ")
+    if len(letters) > 1 and " " not in letters:
+        return "".join(letters)
+    syllables = []
+    for syllable in re.findall(r"[A-Z][a-z]*", anyascii(text)):
+        sounded = syllable.casefold()
+        if len(sounded) > 2 and sounded[-1] in "gbd":
+            sounded = sounded[:-1] + {"g": "k", "b": "p", "d": "t"}[sounded[-1]]
+        syllables.append(re.sub(r"eu$", "", sounded).replace("eo", "u").replace("eu", "u"))
+    return "".join(syllables).replace("lr", "ll") or anyascii(text).casefold()
 
 
 # --- consonants ---------------------------------------------------------------------------------------------------------------
@@ -276,14 +301,18 @@ def _read_consonants(written: str) -> list[Form]:
     """By meaning and by sound, both to be compared without vowels."""
     text = re.sub(r"[\u064b-\u0652\u0640]", "", _without_legal_forms(written))
     found = re.findall(r"[^\W_]+", text)
-    meaning = [words.ARABIC.get(word.removeprefix("و") if len(word) > 3 else word) for word in found]
+    meaning = [_arabic_meaning(word) for word in found]
     sound = [anyascii(word.removeprefix("ال") if len(word) > 4 else word) for word in found]
     mixed = [one if one is not None else other for one, other in zip(meaning, sound, strict=True)]
-    read = [_latin_words(" ".join(mixed)), _latin_words(" ".join(sound))]
+    # The article is written together with a name in one Latin spelling (Almarai) and left out in the next.
+    texts = (" ".join(mixed), " ".join(sound), " ".join(map(anyascii, found)))
+    read = [_latin_words(text) for text in texts]
     return [Form(form, "consonants") for form in dict.fromkeys(read) if form]
 
 
 _FOLDS = (
+    ("ce", "s"),
+    ("ci", "s"),
     ("kh", "k"),
     ("gh", "g"),
     ("sh", "s"),
@@ -293,14 +322,14 @@ _FOLDS = (
     ("ph", "f"),
     ("x", "ks"),
 )
-_FOLDED_LETTERS = str.maketrans("qcpvzj", "kkbfsg", "aeiouwy'")
+_FOLDED_LETTERS = str.maketrans("qcpvzjlm", "kkbfsgrn", "aeiouwy'")
 
 
 def consonants(word: str) -> str:
-    """A word without what Arabic does not write or writes alike: vowels, w, y, a last h; q as k, p as b, v as f; none twice.
+    """A word without what Arabic does not write or writes alike: vowels, w, y, a last h; q as k, p as b, l as r; none twice.
 
     >>> consonants("ittisalat"), consonants("aramco") == consonants("ramkw")
-    ('tslt', True)
+    ('tsrt', True)
     """
     word = word.removesuffix("h")
     for pair, letter in _FOLDS:
@@ -308,10 +337,22 @@ def consonants(word: str) -> str:
     return "".join(letter for letter, _ in groupby(word.translate(_FOLDED_LETTERS)))
 
 
+def _arabic_meaning(word: str) -> str | None:
+    """The Latin word for a general one, with or without article, "and" and "for the"."""
+    for prefix, kept in (("", ""), ("ال", ""), ("و", ""), ("وال", ""), ("لل", "ال"), ("لل", ""), ("", "ال")):
+        if (
+            word.startswith(prefix)
+            and (found := words.ARABIC.get(kept + word.removeprefix(prefix))) is not None
+        ):
+            return found
+    return None
+
+
 # --- spelling by ear ----------------------------------------------------------------------------------------------------------
 
 _ALIKE = (
-    ("shch", "sh"), ("sch", "sh"), ("tch", "ch"), ("ks", "x"), ("kh", "h"), ("ph", "f"), ("ts", "c"), ("ck", "k"), ("ou", "u"),
+    ("shch", "sh"), ("sch", "sh"), ("tch", "ch"), ("ce", "se"), ("ci", "si"), ("cy", "si"), ("kh", "h"),
+    ("ph", "f"), ("ts", "c"), ("ck", "k"), ("ou", "u"),
     ("oo", "u"), ("ee", "i"), ("iy", "i"), ("yi", "i"), ("ij", "i"), ("qu", "kv"),
 )  # fmt: skip
 _ALIKE_LETTERS = str.maketrans("ycqwj", "ikkvi")
@@ -327,7 +368,7 @@ def heard(word: str) -> str:
     for pair, letter in _ALIKE:
         if pair in word:
             word = word.replace(pair, letter)
-    return "".join(letter for letter, _ in groupby(word.translate(_ALIKE_LETTERS)))
+    return "".join(letter for letter, _ in groupby(word.translate(_ALIKE_LETTERS).replace("ks", "x")))
 
 
 # --- initials -----------------------------------------------------------------------------------------------------------------
@@ -347,8 +388,11 @@ def initials(written: str) -> frozenset[str]:
         long = [piece for piece in pieces if piece not in words.SMALL]
         short = list(long)
         while len(short) > 1 and short[-1] in words.LEGAL_LATIN:
-            short.pop()
+            legal = short.pop()
             found.add("".join(piece[0] for piece in short))
+            # One of the legal words may be in it: CATL has the L of "Co., Limited".
+            bare = [piece for piece in short if piece not in words.LEGAL_LATIN]
+            found.add("".join(piece[0] for piece in (*bare, legal)))
         found |= {"".join(piece[0] for piece in long), "".join(piece[0] for piece in short)}
     return frozenset(made for made in found if 3 <= len(made) <= 8 and made.isalpha())
 

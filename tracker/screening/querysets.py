@@ -23,7 +23,7 @@ def open_questions(at: datetime | None = None) -> dict[int, str]:
         .filter(state=ScreeningMatch.State.OPEN)
         .order_by("organization_id", "-score", "id")
         .values_list(
-            "organization_id", "organization__name", "party__name", "party__list_name", "party__list__name",
+            "organization_id", "organization__name", "party__name", "party__list_name", "party__screening_list__name",
             "party__removed_on", "score",
         )
     )  # fmt: skip

@@ -120,7 +120,7 @@ def load_list(
         counts = _brought_in_line(screening_list, parsed.parties, as_of, file_name, many_removals)
         counts |= {f"passed over: {kind}": count for kind, count in parsed.passed_over.items()}
         version = ListVersion.objects.create(
-            list=screening_list,
+            screening_list=screening_list,
             sha256=digest,
             format=parsed.format,
             file_name=file_name[:200],
@@ -186,9 +186,9 @@ def _brought_in_line(
 ) -> dict[str, int]:
     standing = {
         key: (pk, digest, removed_on)
-        for pk, key, digest, removed_on in ListedParty.objects.filter(list=screening_list).values_list(
-            "id", "key", "content_digest", "removed_on"
-        )
+        for pk, key, digest, removed_on in ListedParty.objects.filter(
+            screening_list=screening_list
+        ).values_list("id", "key", "content_digest", "removed_on")
     }
     told = {party.key for party in parties}
     gone = [pk for key, (pk, _, removed_on) in standing.items() if key not in told and removed_on is None]
@@ -206,15 +206,17 @@ def _brought_in_line(
         or standing[party.key][1] != party.digest
         or standing[party.key][2] != party.removed_on
     ]
-    rows = [ListedParty(list=screening_list, key=party.key, **_columns(party)) for party in differing]
+    rows = [
+        ListedParty(screening_list=screening_list, key=party.key, **_columns(party)) for party in differing
+    ]
     ListedParty.objects.bulk_create(
         rows,
         batch_size=BATCH,
         update_conflicts=True,
-        unique_fields=["list", "key"],
+        unique_fields=["screening_list", "key"],
         update_fields=list(_FIELDS),
     )
-    ids = dict(ListedParty.objects.filter(list=screening_list).values_list("key", "id"))
+    ids = dict(ListedParty.objects.filter(screening_list=screening_list).values_list("key", "id"))
     _names_brought_in_line({ids[party.key]: party.names for party in differing})
     ended = 0
     for start in range(0, len(gone), BATCH):
@@ -265,8 +267,8 @@ def _entries_brought_in_line(screening_list: ScreeningList) -> int:
     """List entries of confirmed matches follow their listing: an end, and where the match wrote the entry, days and citation."""
     changed = 0
     confirmed = ScreeningMatch.objects.filter(
-        party__list=screening_list, state=ScreeningMatch.State.CONFIRMED, list_entry__isnull=False
-    ).select_related("party__list", "list_entry")
+        party__screening_list=screening_list, state=ScreeningMatch.State.CONFIRMED, list_entry__isnull=False
+    ).select_related("party__screening_list", "list_entry")
     for match in confirmed:
         entry = match.list_entry
         assert entry is not None
@@ -539,7 +541,7 @@ def _deciding(match: ScreeningMatch, actor: str, reason: str) -> Iterator[Screen
     with recording(actor, reason.strip()):
         yield (
             ScreeningMatch.objects.select_for_update(of=("self",))
-            .select_related("organization", "party__list__source", "list_entry")
+            .select_related("organization", "party__screening_list__source", "list_entry")
             .get(pk=match.pk)
         )
 
@@ -560,16 +562,18 @@ def _entry_fields(match: ScreeningMatch) -> dict[str, Any]:
         "removed_on": party.removed_on,
         "source": _source_of(party),
         "note": (
-            f"Screening match {match.pk}: {party.name} (party {party.key} of {party.list}), confirmed by {match.decided_by}"
-            f" with score {match.score:.2f}."
+            f"Screening match {match.pk}: {party.name} (party {party.key} of {party.screening_list}), confirmed by"
+            f" {match.decided_by} with score {match.score:.2f}."
         ),
     }
 
 
 def _source_of(party: ListedParty) -> Source | None:
     if party.source_url:
-        return source_for_url(party.source_url, title=party.which_list, publisher=party.list.publisher)
-    return party.list.source
+        return source_for_url(
+            party.source_url, title=party.which_list, publisher=party.screening_list.publisher
+        )
+    return party.screening_list.source
 
 
 # --- asking without keeping ---------------------------------------------------------------------------------------------------
@@ -624,9 +628,10 @@ def match_names(
             "removed_on": row.removed_on,
             "citation": row.citation,
             "footnote": row.footnote,
-            "source_url": row.source_url or (row.list.source.url if row.list.source else row.list.url),
+            "source_url": row.source_url
+            or (row.screening_list.source.url if row.screening_list.source else row.screening_list.url),
         }
-        for row in rows.select_related("list__source")
+        for row in rows.select_related("screening_list__source")
     }
     return [
         [
