@@ -12,26 +12,6 @@ def _listed(text: str) -> list[str]:
     return text.split()
 
 
-def _listed(text: str) -> list[str]:
-    return text.split()
-
-
-def _listed(text: str) -> list[str]:
-    return text.split()
-
-
-def _listed(text: str) -> list[str]:
-    return text.split()
-
-
-def _listed(text: str) -> list[str]:
-    return text.split()
-
-
-def _listed(text: str) -> list[str]:
-    return text.split()
-
-
 def _pairs(text: str) -> dict[str, str]:
     """``word:meaning`` parted by blanks; a meaning of several words is written with underscores."""
     found = {}
@@ -45,11 +25,16 @@ LEGAL_LATIN = frozenset(
     _listed(
         """
         aktiebolag osakeyhtio aktieselskab berhad gesellschaft
-        ab ae ag aktiengesellschaft ao aps as asa bhd bv bvba ca cc co company corp corporation cv doo dooel eeig eg
-        eirl ek eood ev fze fzc fzco gie gmbh gbr ggmbh hf inc incorporated ir jsc jsco kft kg kgaa kk ks kabushiki
-        kaisha lda limitada limited llc llp lp ltd ltda mbh nv oao ojsc ood ooo oy oyj pao pc pjsc plc pllc pte ptc pty
-        pvt private pt public qpsc qsc rl sa sae sal saoc saog sapi sarl sas sc sca scs sdn se sia sicav sl slu snc soc
-        spa sprl sp spzoo srl sro tbk tic tov uab ug unlimited vof wll yk yugen zao zoo zrt persero sti anonim sirketi
+        ab ae ag aktiengesellschaft ao aps as asa bhd bv bvba ca cc co company corp corporation cv doo dooel
+        eeig eg
+        eirl ek eood ev fze fzc fzco gie gmbh gbr ggmbh hf inc incorporated ir jsc jsco kft kg kgaa kk ks
+        kabushiki
+        kaisha lda limitada limited llc llp lp ltd ltda mbh nv oao ojsc ood ooo oy oyj pao pc pjsc plc pllc
+        pte ptc pty
+        pvt private pt public qpsc qsc rl sa sae sal saoc saog sapi sarl sas sc sca scs sdn se sia sicav sl
+        slu snc soc
+        spa sprl sp spzoo srl sro tbk tic tov uab ug unlimited vof wll yk yugen zao zoo zrt persero sti
+        anonim sirketi
         nyrt ent est establishment
         """
     )
@@ -100,14 +85,17 @@ LEGAL_PHRASES = (
 """Legal forms in several words, read in Latin letters, longest first where one holds another."""
 
 LEGAL_HAN = (
-    "股份有限公司", "有限责任公司", "有限責任公司", "有限公司", "股份公司", "集团公司", "集團公司", "总公司", "總公司", "分公司",
+    "股份有限公司", "有限责任公司", "有限責任公司", "有限公司", "股份公司", "集团公司", "集團公司",
+    "总公司", "總公司", "分公司",
     "株式会社", "株式會社", "合同会社", "有限会社", "公司",
 )  # fmt: skip
 LEGAL_KOREAN = ("주식회사", "유한회사", "(주)", "㈜")
 LEGAL_CYRILLIC = (
-    "общество с ограниченной ответственностью", "товариство з обмеженою відповідальністю", "публичное акционерное общество",
+    "общество с ограниченной ответственностью", "товариство з обмеженою відповідальністю", "публичное
+    акционерное общество",
     "открытое акционерное общество", "закрытое акционерное общество", "непубличное акционерное общество",
-    "федеральное государственное унитарное предприятие", "акционерное общество", "акціонерне товариство", "ооо", "оао", "зао",
+    "федеральное государственное унитарное предприятие", "акционерное общество", "акціонерне товариство",
+    "ооо", "оао", "зао",
     "пао", "ао", "тов", "фгуп", "нао",
 )  # fmt: skip
 LEGAL_ARABIC = ("شركة", "المحدودة", "ذات المسؤولية", "المساهمة", "ش.م.م", "ش م م", "ذ.م.م")
@@ -160,23 +148,39 @@ CANONICAL = _pairs(
 GENERAL = frozenset(
     _listed(
         """
-        aluminum appliance army asset astronautics aeronautics authority battery bio building cable chip coal combine concern contracting culture
-        display economics education electron engine entertainment express food fund game gas gold government grid helicopter hospital hotel
-        innovation instruments land leasing life mechanics mining missile mobile natural nonferrous nuclear ordnance packaging payment
-        petrochemical photovoltaic port property publishing radio radioelectronic real estate refinery robotics rocket satellite securities sea
-        shipyard solar space test tourism trust united water wind airport chinese shipbuilding experimental heavy light
-        academy advanced aerospace agency airline applied artificial associates association automation automotive
-        aviation bank bureau business capital center chemical circuit city cloud college commercial commission committee
-        communication component computer computing construction consulting control data defence defense department
+        aluminum appliance army asset astronautics aeronautics authority battery bio building cable chip
+        coal combine concern contracting culture
+        display economics education electron engine entertainment express food fund game gas gold government
+        grid helicopter hospital hotel
+        innovation instruments land leasing life mechanics mining missile mobile natural nonferrous nuclear
+        ordnance packaging payment
+        petrochemical photovoltaic port property publishing radio radioelectronic real estate refinery
+        robotics rocket satellite securities sea
+        shipyard solar space test tourism trust united water wind airport chinese shipbuilding experimental
+        heavy light
+        academy advanced aerospace agency airline applied artificial associates association automation
+        automotive
+        aviation bank bureau business capital center chemical circuit city cloud college commercial
+        commission committee
+        communication component computer computing construction consulting control data defence defense
+        department
         design development device digital directorate division electric electrical electronic energy engineering
-        enterprise equipment exchange export factory federal finance financial first force foundation general global
-        group high higher holding import industry information innovation institute instrument insurance integrated
-        intelligence intelligent international internet investment joint laboratory large logistics machine machinery
-        management manufacture marine market material mechanical media medical memory metal microelectronic military
-        ministry mobile motor national net network new office oil online optical optics optoelectronic petroleum physics
-        pharmaceutical police power precision product production professional project railway research resource scale
-        school science second security semiconductor service shipping shipbuilding software solution special state steel
-        storage strategic superconducting supercomputing supply system technical technology telecom textile trade
+        enterprise equipment exchange export factory federal finance financial first force foundation
+        general global
+        group high higher holding import industry information innovation institute instrument insurance
+        integrated
+        intelligence intelligent international internet investment joint laboratory large logistics machine
+        machinery
+        management manufacture marine market material mechanical media medical memory metal microelectronic
+        military
+        ministry mobile motor national net network new office oil online optical optics optoelectronic
+        petroleum physics
+        pharmaceutical police power precision product production professional project railway research
+        resource scale
+        school science second security semiconductor service shipping shipbuilding software solution special
+        state steel
+        storage strategic superconducting supercomputing supply system technical technology telecom textile
+        trade
         transport union university venture world zone branch asia pacific company corporation
         """
     )
@@ -186,18 +190,28 @@ GENERAL = frozenset(
 PLACES = frozenset(
     _listed(
         """
-        beijing shanghai shenzhen guangzhou hangzhou nanjing wuhan chengdu chongqing tianjin jinan qingdao xian suzhou
-        wuxi changsha hefei dalian shenyang harbin zhengzhou xiamen fuzhou kunming guiyang urumqi lanzhou taiyuan zhuhai
-        dongguan foshan ningbo changchun zhejiang jiangsu guangdong sichuan shandong hubei hunan hebei henan anhui
-        fujian xinjiang tibet liaoning shaanxi shanxi jilin heilongjiang yunnan guizhou hainan gansu qinghai ningxia
+        beijing shanghai shenzhen guangzhou hangzhou nanjing wuhan chengdu chongqing tianjin jinan qingdao
+        xian suzhou
+        wuxi changsha hefei dalian shenyang harbin zhengzhou xiamen fuzhou kunming guiyang urumqi lanzhou
+        taiyuan zhuhai
+        dongguan foshan ningbo changchun zhejiang jiangsu guangdong sichuan shandong hubei hunan hebei henan
+        anhui
+        fujian xinjiang tibet liaoning shaanxi shanxi jilin heilongjiang yunnan guizhou hainan gansu qinghai
+        ningxia
         guangxi china hongkong macau taiwan taipei hsinchu moscow petersburg russia russian ukraine kyiv minsk
-        belarus novosibirsk kazan tomsk zelenograd iran iranian tehran isfahan shiraz dubai sharjah emirates uae turkey
-        istanbul ankara india mumbai delhi bangalore singapore malaysia penang johor kuala lumpur vietnam hanoi thailand
-        bangkok indonesia jakarta japan tokyo osaka korea seoul germany german berlin munich france paris britain london
-        american america usa us uk europe european canada mexico brazil pakistan karachi lahore islamabad syria damascus
+        belarus novosibirsk kazan tomsk zelenograd iran iranian tehran isfahan shiraz dubai sharjah emirates
+        uae turkey
+        istanbul ankara india mumbai delhi bangalore singapore malaysia penang johor kuala lumpur vietnam
+        hanoi thailand
+        bangkok indonesia jakarta japan tokyo osaka korea seoul germany german berlin munich france paris
+        britain london
+        american america usa us uk europe european canada mexico brazil pakistan karachi lahore islamabad
+        syria damascus
         lebanon beirut iraq baghdad cyprus nicosia armenia yerevan georgia kazakhstan almaty uzbekistan tashkent
-        kyrgyzstan bishkek estonia latvia lithuania finland netherlands holland belgium swiss switzerland austria italy
-        spain afghanistan kabul kandahar abudhabi riyadh jeddah muscat tripoli khartoum egypt cairo saudi arabia qatar doha kuwait oman bahrain israel
+        kyrgyzstan bishkek estonia latvia lithuania finland netherlands holland belgium swiss switzerland
+        austria italy
+        spain afghanistan kabul kandahar abudhabi riyadh jeddah muscat tripoli khartoum egypt cairo saudi
+        arabia qatar doha kuwait oman bahrain israel
         """
     )
 )
