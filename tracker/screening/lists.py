@@ -111,10 +111,19 @@ class _Broken(Exception):
         self.problem = Problem(line, column, value, message)
 
 
+class _Problems(list[Problem]):
+    """Stops the reading when there are too many: the file is of another kind, most likely."""
+
+    def append(self, problem: Problem) -> None:
+        super().append(problem)
+        if len(self) >= MOST_PROBLEMS:
+            raise _Broken(f"{MOST_PROBLEMS} problems so far; the rest of the file was not looked at.")
+
+
 def parse(data: bytes, format: str = AUTO) -> ParsedList:
     """The parties of a file, or everything that is wrong with it (at most 200 problems)."""
     passed_over: Counter[str] = Counter()
-    problems: list[Problem] = []
+    problems: list[Problem] = _Problems()
     parties: list[ListedParty] = []
     try:
         text = _decoded(data)
@@ -124,8 +133,6 @@ def parse(data: bytes, format: str = AUTO) -> ParsedList:
             parties.append(found)
             if len(parties) > MOST_PARTIES:
                 raise _Broken(f"the file has more than {MOST_PARTIES:,} parties; split it.")
-            if len(problems) >= MOST_PROBLEMS:
-                raise _Broken(f"more than {MOST_PROBLEMS} problems; the rest of the file was not looked at.")
         if not problems and not parties:
             told = ", ".join(f"{count} {kind}" for kind, count in passed_over.items())
             raise _Broken(
@@ -135,7 +142,7 @@ def parse(data: bytes, format: str = AUTO) -> ParsedList:
             )
         parties = _with_own_keys(parties)
     except _Broken as broken:
-        problems.append(broken.problem)
+        problems.extend([broken.problem])
     return ParsedList(format, () if problems else tuple(parties), tuple(problems), dict(passed_over))
 
 
@@ -175,7 +182,10 @@ def _decoded(data: bytes) -> str:
         line = data[: data.index(b"\0")].count(b"\n") + 1
         raise _Broken(f"a NUL byte stands in this line: the file is damaged or not text; {save}", line)
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        if not text.strip():
+            raise _Broken("the file is empty; fetch it again from its publisher.")
+        return text
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         wrong = data[error.start : error.start + 1].hex()
@@ -581,8 +591,6 @@ def _read_csl_json(text: str, problems: list[Problem], passed_over: Counter[str]
     for place, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             problems.append(Problem(place, "name", "", "the entry is no object with a name."))
-            if len(problems) >= MOST_PROBLEMS:
-                return
             continue
         kind = str(entry.get("type") or "").casefold()
         if kind in NOT_ORGANIZATIONS:
@@ -642,13 +650,11 @@ def _read_ftm(text: str, problems: list[Problem], passed_over: Counter[str]) -> 
     entities: list[tuple[int, dict[str, Any]]] = []
     sanctions: dict[str, list[dict[str, list[str]]]] = {}
     addresses: dict[str, str] = {}
-    for line, written in enumerate(text.splitlines(), 1):
+    for line, written in enumerate(text.split("\n"), 1):  # splitlines would also part at separators within a name
         if not written.strip():
             continue
         entity = _entity(written, line, problems)
         if entity is None:
-            if len(problems) >= MOST_PROBLEMS:
-                return
             continue
         schema, properties = entity["schema"], entity["properties"]
         if schema == "Sanction":

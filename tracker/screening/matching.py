@@ -179,6 +179,8 @@ _COLUMNS = _ALPHABET**3
 
 def _trigrams(joined: Sequence[str]) -> sparse.csr_matrix:
     """One row for each text of [a-z0-9], a 1 in the column of each trigram it holds, its two ends marked."""
+    if not any(joined):
+        return sparse.csr_matrix((len(joined), _COLUMNS), dtype=np.float32)
     data = np.frombuffer(("\0" + "\0\0".join(joined) + "\0").encode("ascii", "replace"), dtype=np.uint8)
     codes = _CODES[data]
     lengths = np.fromiter((len(text) for text in joined), dtype=np.int64, count=len(joined))

@@ -106,7 +106,8 @@ def _read(written: str, japanese: bool) -> list[Form]:
         return [Form(_latin_words(anyascii(written)), "written")]
     if scripts & {ARABIC, HEBREW}:
         return _read_consonants(written)
-    meaning = _latin_words(_translated(written, japanese or KANA in scripts))
+    japanese = japanese or KANA in scripts or "株式会社" in written
+    meaning = _latin_words(_translated(written, japanese))
     sound = _latin_words(_sounded(_without_legal_forms(written)))
     return (
         [Form(meaning, "meaning"), Form(sound, "sound")] if sound != meaning else [Form(meaning, "meaning")]
