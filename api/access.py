@@ -36,6 +36,12 @@ class UserThrottle(_Rated, UserRateThrottle):
     pass
 
 
+class AskThrottle(_Rated, UserRateThrottle):
+    """Questions asked by POST: one may hold hundreds of names."""
+
+    scope = "ask"
+
+
 class ExportThrottle(_Rated, UserRateThrottle):
     """Whole lists and report files: they cost as much as hundreds of pages."""
 

@@ -36,6 +36,28 @@ class BadParameters(exceptions.APIException):
         self.known = known
 
 
+class TooLarge(exceptions.APIException):
+    """A body beyond the bound."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+    default_code = "too_large"
+
+
+def flat(detail: Any, place: str = "") -> dict[str, list[str]]:
+    """What is wrong with the fields of a body, by their place: ``names.3.country``."""
+    if isinstance(detail, dict):
+        parts = detail.items()
+    elif isinstance(detail, list) and any(isinstance(item, dict) for item in detail):
+        parts = enumerate(detail)  # type: ignore[assignment]
+    else:
+        return {place: [str(text) for text in (detail if isinstance(detail, list) else [detail])]}
+    found: dict[str, list[str]] = {}
+    for name, part in parts:
+        if part:
+            found |= flat(part, f"{place}.{name}" if place else str(name))
+    return found
+
+
 def body(code: str, message: str, fields: dict[str, Any] | None = None, detail: Any = None) -> dict[str, Any]:
     """The shape itself."""
     error: dict[str, Any] = {"code": code, "message": message}
@@ -62,7 +84,7 @@ def _told(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
             detail = {"known_parameters": error.known} if error.known is not None else None
             return 400, body(str(error.get_codes()), str(error.detail), error.fields, detail), {}
         case exceptions.ValidationError():
-            fields = error.detail if isinstance(error.detail, dict) else {"": error.detail}
+            fields = flat(error.detail)
             sentences = [f"{name}: {text}" for name, texts in fields.items() for text in texts]
             return 400, body("bad_parameter", " ".join(sentences), fields), {}
         case BadInput():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
 from rest_framework.serializers import Serializer
@@ -78,6 +79,20 @@ class LedgerSchema(AutoSchema):
         wrong = OpenApiResponse(ERROR, "Anything that went wrong, in one shape.")
         told = self._get_response_for_code(wrong, "default", ["application/json"])
         return super()._get_response_bodies(direction) | {"default": told}
+
+
+class StatelessSessionScheme(SessionScheme):
+    """The cookie of the session, as for reading."""
+
+    target_class = "api.base.StatelessSession"
+    name = "cookieAuthOfQuestions"
+
+
+class QuestionSchema(LedgerSchema):
+    """Of a question asked by POST: its body says all."""
+
+    def get_override_parameters(self) -> Parameters:
+        return []
 
 
 class HistorySchema(LedgerSchema):

@@ -257,6 +257,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "anon": env.str("TRACKER_RATE_ANON", default="60/min"),
         "user": env.str("TRACKER_RATE_USER", default="600/min"),
         "export": env.str("TRACKER_RATE_EXPORT", default="30/hour"),
+        "ask": env.str("TRACKER_RATE_ASK", default="300/hour"),
     },
 }
 SPECTACULAR_SETTINGS = {
