@@ -650,7 +650,9 @@ def _read_ftm(text: str, problems: list[Problem], passed_over: Counter[str]) -> 
     entities: list[tuple[int, dict[str, Any]]] = []
     sanctions: dict[str, list[dict[str, list[str]]]] = {}
     addresses: dict[str, str] = {}
-    for line, written in enumerate(text.split("\n"), 1):  # splitlines would also part at separators within a name
+    for line, written in enumerate(
+        text.split("\n"), 1
+    ):  # splitlines would also part at separators within a name
         if not written.strip():
             continue
         entity = _entity(written, line, problems)
