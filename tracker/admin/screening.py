@@ -26,7 +26,6 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
-    UnfoldAdminDateWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -58,7 +57,7 @@ class ListFileForm(forms.Form):
     )
     as_of = forms.DateField(
         label="Day of the file",
-        widget=UnfoldAdminDateWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
         help_text="Parties that it no longer names ended on this day, unless the file tells another.",
     )
     reason = forms.CharField(
@@ -331,8 +330,7 @@ class ScreeningMatchAdmin(VersionedReadOnly):
         "listed_on",
         "band_mark",
         "state_mark",
-        "screened_at",
-        "decided_by",
+        "screened_on",
     )
     list_display_links = ("pair",)
     list_select_related = ("organization", "party__screening_list")
@@ -386,6 +384,10 @@ class ScreeningMatchAdmin(VersionedReadOnly):
     def state_mark(self, obj: ScreeningMatch) -> SafeString:
         return marks.mark(obj.state, STATE_TONES[obj.state], obj.get_state_display())
 
+    @admin.display(description="Screened", ordering="screened_at")
+    def screened_on(self, obj: ScreeningMatch) -> str:
+        return f"{obj.screened_at:%Y-%m-%d}"
+
     # --- one match ----------------------------------------------------------------------------------------------------
 
     def changeform_view(
@@ -432,6 +434,8 @@ class ScreeningMatchAdmin(VersionedReadOnly):
             ("Numbers", "", ", ".join(listed.identifiers)),
             ("Source", str(organization.source or ""), listed.source_url),
             ("Notes", organization.note, listed.remarks),
+            ("What follows", "", " ".join(filter(None, [listed.licence_requirement, listed.licence_policy]))),
+            ("Programs", "", ", ".join(listed.programs)),
         ]
         return [line for line in lines if line[1] or line[2]]
 
