@@ -157,10 +157,10 @@ def planted(parties: list[Party], count: int, seed: int, share: float = 0.2) -> 
 
 
 def token_sort(parties: list[Party], asked: list[Planted], cutoff: float = 85) -> tuple[float, float]:
-    """The plain way: token_sort_ratio of every name with every listed one. (names a second, recall)"""
+    """The plain way: token_sort_ratio of every name with every listed one. (names a second of processor time, recall)"""
     pairs = [(item.key, name.written) for item in parties for name in item.names]
     texts = [" ".join(sorted(utils.default_process(text).split())) for _, text in pairs]
-    start, hits, total = time.perf_counter(), 0, 0
+    busy, hits, total = time.process_time(), 0, 0
     for at in range(0, len(asked), 500):
         part = asked[at : at + 500]
         names = [
@@ -171,7 +171,7 @@ def token_sort(parties: list[Party], asked: list[Planted], cutoff: float = 85) -
             if item.truth:
                 total += 1
                 hits += any(pairs[column][0] == item.truth for column in np.flatnonzero(row))
-    return len(asked) / (time.perf_counter() - start), hits / max(1, total)
+    return len(asked) / (time.process_time() - busy), hits / max(1, total)
 
 
 def main() -> None:
@@ -187,9 +187,9 @@ def main() -> None:
     start = time.perf_counter()
     index = Index(parties)
     built = time.perf_counter() - start
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     found = index.match([item.asked for item in asked])
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     rate = options.names / seconds
 
     hits, totals, top = defaultdict(int), defaultdict(int), 0
@@ -209,6 +209,7 @@ def main() -> None:
         f"SYNTHETIC: {options.names:,} names against {options.listed:,} listed parties ({len(index.entries):,} forms)"
     )
     print(f"index built in {built:.2f} s; screened in {seconds:.1f} s: {rate:,.0f} names/s, one process")
+    print(f"{options.names / busy:,.0f} names a second of processor time, whatever else the machine does")
     print(
         f"recall of planted names (match or ask): {true_hits / true_total:.4f}; first of the answers: {top / true_total:.4f}"
     )
@@ -220,9 +221,9 @@ def main() -> None:
     )
     base_rate, base_recall = token_sort(parties, asked[: options.baseline_names])
     print(
-        f"token_sort_ratio over all pairs, same process: {base_rate:,.0f} names/s, recall {base_recall:.4f}"
+        f"token_sort_ratio over all pairs: {base_rate:,.0f} names a second of processor time, recall {base_recall:.4f}"
     )
-    print(f"ratio to that: {rate / base_rate:.1f} x")
+    print(f"ratio to that: {options.names / busy / base_rate:.1f} x")
     print(f"labelled set: recall {measured().recall:.4f}")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
 
