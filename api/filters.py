@@ -201,6 +201,47 @@ class ListEntryFilter(LedgerFilterSet):
         }  # fmt: skip
 
 
+class ScreeningListFilter(LedgerFilterSet):
+    source = slugs("source")
+    not_filtered = ("licence_terms", "url", "note", *VERSION_TEXTS)
+
+    class Meta:
+        model = models.ScreeningList
+        fields = VERSION | {"slug": ONE_OF, "name": EXACT, "publisher": EXACT}
+
+
+class ListedPartyFilter(LedgerFilterSet):
+    screening_list = slugs("screening_list")
+    countries = holds("countries")
+    programs = holds("programs")
+    identifiers = holds("identifiers")
+    not_filtered = (
+        "licence_requirement", "licence_policy", "addresses", "cities", "source_url", "remarks", "content_digest", "match_digest",
+        *VERSION_TEXTS,
+    )  # fmt: skip
+
+    class Meta:
+        model = models.ListedParty
+        fields = VERSION | {
+            "key": ONE_OF, "name": EXACT, "list_name": ONE_OF, "kind": ONE_OF, "citation": EXACT, "footnote": EXACT,
+            "listed_on": DAYS, "removed_on": DAYS,
+        }  # fmt: skip
+
+
+class ScreeningMatchFilter(LedgerFilterSet):
+    organization = slugs("organization")
+    not_filtered = (
+        "asked_name", "listed_name", "features", "organization_digest", "party_digest", "decided_by", "reason", *VERSION_TEXTS,
+    )  # fmt: skip
+
+    class Meta:
+        model = models.ScreeningMatch
+        fields = VERSION | {
+            "party": ONE_OF, "score": SPAN, "band": ONE_OF, "engine": EXACT, "screened_at": SPAN, "state": ONE_OF,
+            "decided_at": DAYS, "list_entry": [*ONE_OF, "isnull"], "wrote_entry": EXACT,
+        }  # fmt: skip
+
+
 class DataCenterFilter(LedgerFilterSet):
     operator = slugs("operator")
     owner = slugs("owner")

@@ -250,6 +250,105 @@ class ListEntryRow(LedgerSerializer):
         )  # fmt: skip
 
 
+class ListVersionRow(LedgerSerializer):
+    class Meta:
+        model = models.ListVersion
+        fields = ("id", "sha256", "format", "file_name", "as_of", "loaded_at", "counts")
+
+
+class ScreeningListRow(LedgerSerializer):
+    source = SourceRef()
+    api_url = ApiUrl("screening-lists")
+
+    class Meta:
+        model = models.ScreeningList
+        fields = (
+            "id",
+            "slug",
+            "name",
+            "publisher",
+            "licence_terms",
+            "url",
+            "source",
+            "note",
+            *VERSION,
+            "api_url",
+        )
+
+
+class ScreeningListDetail(ScreeningListRow):
+    files = ListVersionRow(many=True, source="versions")
+
+    class Meta(ScreeningListRow.Meta):
+        fields = (*ScreeningListRow.Meta.fields, "files")
+
+
+class ScreeningListRef(LedgerSerializer):
+    api_url = ApiUrl("screening-lists")
+
+    class Meta:
+        model = models.ScreeningList
+        fields = ("slug", "name", "api_url")
+
+
+class ListedPartyRef(LedgerSerializer):
+    api_url = ApiUrl("listed-parties", "id")
+
+    class Meta:
+        model = models.ListedParty
+        fields = ("id", "name", "list_name", "countries", "listed_on", "removed_on", "citation", "api_url")
+
+
+class ListedPartyRow(LedgerSerializer):
+    screening_list = ScreeningListRef()
+    api_url = ApiUrl("listed-parties", "id")
+
+    class Meta:
+        model = models.ListedParty
+        fields = (
+            "id", "screening_list", "key", "name", "list_name", "kind", "countries", "programs", "citation",
+            "footnote", "listed_on", "removed_on", "licence_requirement", "licence_policy", "addresses", "cities",
+            "identifiers", "source_url", "remarks",
+            "content_digest", "match_digest", *VERSION, "api_url",
+        )  # fmt: skip
+
+
+class ListedNameRow(LedgerSerializer):
+    class Meta:
+        model = models.ListedName
+        fields = ("id", "name", "kind", *VERSION)
+
+
+class ListedPartyDetail(ListedPartyRow):
+    names = ListedNameRow(many=True)
+
+    class Meta(ListedPartyRow.Meta):
+        fields = (*ListedPartyRow.Meta.fields, "names")
+
+
+class ListEntryRef(LedgerSerializer):
+    api_url = ApiUrl("list-entries", "id")
+
+    class Meta:
+        model = models.ListEntry
+        fields = ("id", "list_name", "listed_on", "removed_on", "api_url")
+
+
+class ScreeningMatchRow(LedgerSerializer):
+    organization = OrganizationRef()
+    party = ListedPartyRef()
+    list_entry = ListEntryRef()
+    api_url = ApiUrl("screening-matches", "id")
+
+    class Meta:
+        model = models.ScreeningMatch
+        fields = (
+            "id", "organization", "party", "score", "band", "asked_name", "listed_name", "features", "engine",
+            "organization_digest", "party_digest", "screened_at", "state", "decided_at", "reason", "list_entry",
+            "wrote_entry", *VERSION, "api_url",
+        )  # fmt: skip
+
+
 class OrganizationDetail(OrganizationRow):
     aliases = AliasRow(many=True)
     owners = StakeRow(many=True)

@@ -14,6 +14,7 @@ from rest_framework.response import Response
 
 from api import parameters, rows
 from api.base import Reading
+from api.questions import QUESTIONS
 from api.renderers import OrjsonRenderer
 from api.schema import HistorySchema
 from api.viewsets import RESOURCES, VERSIONED_MODELS, HistoryEnvelope, history_response
@@ -33,6 +34,10 @@ class Root(Reading):
         return Response(
             {
                 "resources": resources,
+                "questions": {
+                    name: {"api_url": f"{rows.ROOT}{name}", "about": " ".join((view.__doc__ or "").split())}
+                    for name, view in QUESTIONS.items()
+                },
                 "docs": f"{rows.ROOT}docs/",
                 "schema": f"{rows.ROOT}schema/",
                 "records": sorted(VERSIONED_MODELS),

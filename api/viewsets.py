@@ -310,6 +310,33 @@ class ListEntries(VersionedResource):
     searched = ("organization__name", "list_name", "citation")
 
 
+class ScreeningLists(VersionedResource):
+    """Lists of restricted parties with publisher and terms; the detail shows which files were loaded."""
+
+    row_class, filterset_class, key = serializers.ScreeningListRow, filters.ScreeningListFilter, "slug"
+    detail_class = serializers.ScreeningListDetail
+    orderings = ("slug", "name", "recorded_at", "id")
+    searched = ("slug", "name", "publisher")
+
+
+class ListedParties(VersionedResource):
+    """Parties as the lists name them, ended ones too; search reads their aliases. Being alike is not being the same."""
+
+    row_class, filterset_class = serializers.ListedPartyRow, filters.ListedPartyFilter
+    detail_class = serializers.ListedPartyDetail
+    orderings = ("id", "name", "listed_on", "recorded_at")
+    searched = ("name",)
+    searched_names = ((models.ListedName, "party", "name"),)
+
+
+class ScreeningMatches(VersionedResource):
+    """Organizations that may be listed parties, with score, reasons and what was decided; only confirmed ones are the same."""
+
+    row_class, filterset_class = serializers.ScreeningMatchRow, filters.ScreeningMatchFilter
+    orderings = ("id", "score", "screened_at", "recorded_at")
+    searched = ("asked_name", "listed_name")
+
+
 class DataCenters(VersionedResource):
     """Sites, their phases, plans and groups. Parts overlap their wholes: never add the two."""
 
@@ -485,6 +512,9 @@ RESOURCES: dict[str, type[Resource]] = {
     "vendors": Vendors,
     "stakes": Stakes,
     "list-entries": ListEntries,
+    "screening-lists": ScreeningLists,
+    "listed-parties": ListedParties,
+    "screening-matches": ScreeningMatches,
     "data-centers": DataCenters,
     "claims": Claims,
     "licences": Licences,

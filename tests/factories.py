@@ -76,6 +76,57 @@ def list_entry(organization: models.Organization, **given: Any) -> models.ListEn
     return models.ListEntry.objects.create(organization=organization, **(values | given))
 
 
+def screening_list(slug: str = "synthetic-list", **given: Any) -> models.ScreeningList:
+    """The list of that slug, made if it is not there yet."""
+    values = {"name": _title(slug), "publisher": "Synthetic Authority", "licence_terms": "synthetic"}
+    return models.ScreeningList.objects.get_or_create(slug=slug, defaults=values | given)[0]
+
+
+def listed_party(name: str, *aliases: str, **given: Any) -> models.ListedParty:
+    """A party of the synthetic list, with its names."""
+    values: dict[str, Any] = {
+        "key": _name("synthetic-party"),
+        "list_name": "Synthetic Entity List",
+        "countries": ["CN"],
+        "citation": "99 FR 1",
+        "listed_on": date(2023, 10, 17),
+        "content_digest": _sha256(name),
+        "match_digest": _sha256(name),
+    }
+    if "screening_list" not in given:
+        values["screening_list"] = screening_list()
+    party = models.ListedParty.objects.create(name=name, **(values | given))
+    models.ListedName.objects.create(party=party, name=name, kind="primary")
+    for alias in aliases:
+        models.ListedName.objects.create(party=party, name=alias, kind="alias")
+    return party
+
+
+def screening_match(
+    organization: models.Organization, party: models.ListedParty, **given: Any
+) -> models.ScreeningMatch:
+    values: dict[str, Any] = {
+        "score": "0.8300",
+        "band": "ask",
+        "asked_name": organization.name,
+        "listed_name": party.name,
+        "features": [
+            {
+                "name": "spelling",
+                "value": 0.83,
+                "weight": 0.35,
+                "effect": 0.29,
+                "words": "agree in 83% of their letters",
+            }
+        ],
+        "engine": "1",
+        "organization_digest": _sha256(organization.name),
+        "party_digest": party.match_digest,
+        "screened_at": datetime(2026, 1, 20, tzinfo=UTC),
+    }
+    return models.ScreeningMatch.objects.create(organization=organization, party=party, **(values | given))
+
+
 def chip(slug: str | None = None, *, specified: bool = True, **given: Any) -> models.Chip:
     """A chip of its vendor, with one specification of rank 1 unless ``specified`` is false."""
     slug = slug or _name("synthetic-chip")

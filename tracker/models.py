@@ -25,6 +25,15 @@ from tracker.rules.models import (
     RuleDraft,
     RuleInterval,
 )
+from tracker.screening.models import (
+    ListedName,
+    ListedParty,
+    ListVersion,
+    ScreenedOrganization,
+    ScreenedParty,
+    ScreeningList,
+    ScreeningMatch,
+)
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
 
@@ -53,6 +62,9 @@ __all__ = [
     "LicenceItem",
     "LicenceRequirement",
     "ListEntry",
+    "ListVersion",
+    "ListedName",
+    "ListedParty",
     "Organization",
     "OwnershipStake",
     "ReconciliationRun",
@@ -62,6 +74,10 @@ __all__ = [
     "RuleDraft",
     "RuleInterval",
     "RunPartition",
+    "ScreenedOrganization",
+    "ScreenedParty",
+    "ScreeningList",
+    "ScreeningMatch",
     "Shipment",
     "ShipmentClaim",
     "SitePower",

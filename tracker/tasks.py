@@ -13,6 +13,7 @@ from tracker.judgement.services import AskedSide, request_comparison, run_compar
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reports.services import build_report
+from tracker.screening.services import screen
 
 QUEUE_PATIENCE = timedelta(minutes=2)
 """How long a share may stand in the queue before it is taken for lost and queued again; a second message does no harm."""
@@ -87,3 +88,9 @@ def ask_comparison(
 def compare_rules(comparison_id: int) -> str:
     """Hold two sides of the law against the ledger."""
     return run_comparison(comparison_id)
+
+
+@shared_task(name="tracker.screen_changes")
+def screen_changes(requested_by: str = "schedule", everything: bool = False) -> dict[str, int]:
+    """Screen the organizations and listed parties that changed; returns counts."""
+    return screen(requested_by, everything=everything).as_counts()

@@ -60,6 +60,9 @@ def world(db: None) -> factories.Cast:
     cast = factories.cast()
     factories.alias(cast.operator, "合成运营商", language="zh-Hans")
     factories.list_entry(cast.reseller)
+    factories.screening_match(
+        cast.reseller, factories.listed_party("Synthetic listed party", "Synthetic other name")
+    )
     factories.site_power(cast.site)
     factories.data_center_status(cast.site)
     claim = factories.claim("synthetic-claim", subject=cast.operator, data_center=cast.site, chip=cast.chip)

@@ -17,4 +17,8 @@ def test_the_four_roles_exist_with_only_what_they_need():
     assert "change_claim" in roles["Analyst"]
     assert "resolve_discrepancy" not in roles["Analyst"]
     assert "resolve_discrepancy" in roles["Reviewer"]
+    assert "run_screening" in roles["Analyst"] & roles["Reviewer"] & roles["Operator"]
+    assert {role for role in roles if "decide_screeningmatch" in roles[role]} == {"Reviewer"}
+    assert {role for role in roles if "load_screeninglist" in roles[role]} == {"Reviewer"}
+    assert not {"change_listedparty", "add_screeningmatch"} & set().union(*roles.values())
     assert not any(name.startswith("delete_source") for name in roles["Reader"] | roles["Operator"])

@@ -66,6 +66,15 @@ NAVIGATION: list[dict[str, Any]] = [
         ],
     },
     {
+        "title": "Screening",
+        "separator": True,
+        "items": [
+            _page("Matches", "person_search", "screeningmatch"),
+            _page("Listed parties", "group_off", "listedparty"),
+            _page("Lists", "checklist", "screeninglist"),
+        ],
+    },
+    {
         "title": "Rules",
         "separator": True,
         "items": [

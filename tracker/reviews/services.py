@@ -217,6 +217,9 @@ def _deletion(model: type[models.Model], last: RecordVersion) -> Event:
 LAW = ("exportrule", "licencerequirement", "ruleinterval", "countrygroup", "countrygroupmember")
 """Changed by reviewers only: one wrong threshold would judge every shipment wrongly."""
 
+LISTS = ("screeninglist", "listedparty", "listedname", "screeningmatch")
+"""Lists are loaded by reviewers; their parties and the matches are written by the machinery and decided, never typed in."""
+
 PARTS = (
     "alias", "chipfamilymember", "claimconflict", "datacenterpart", "datacenterstatus", "datacenteruser", "licenceitem",
     "shipmentclaim", "sitepower", "ownershipstake", "listentry",
@@ -227,21 +230,30 @@ PARTS = (
 def role_permissions() -> dict[str, set[str]]:
     """What each role may do, as ``app.codename``; each role holds only what its work needs.
 
-    Reader looks. Analyst records and corrects. Reviewer also deletes, changes the law and closes discrepancies. Operator looks,
-    starts runs and keeps the schedule and the record of sign-ins; accounts are kept by superusers alone.
+    Reader looks. Analyst records and corrects, and starts screenings. Reviewer also deletes, changes the law, loads screening
+    lists, closes discrepancies and decides screening matches. Operator looks, starts runs and screenings, and keeps the schedule
+    and the record of sign-ins; accounts are kept by superusers alone.
     """
     ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
     ledger = [
-        m._meta.model_name for m in apps.get_app_config("tracker").get_models() if issubclass(m, Versioned)
+        m._meta.model_name
+        for m in apps.get_app_config("tracker").get_models()
+        if issubclass(m, Versioned) and m._meta.model_name not in LISTS
     ]
     reader = {f"tracker.view_{name}" for name in ours}
     analyst = reader | {
         f"tracker.{verb}_{name}" for name in ledger if name not in LAW for verb in ("add", "change")
     }
-    analyst |= {f"tracker.delete_{name}" for name in PARTS}
+    analyst |= {f"tracker.delete_{name}" for name in PARTS} | {"tracker.run_screening"}
     reviewer = analyst | {f"tracker.{verb}_{name}" for name in ledger for verb in ("add", "change", "delete")}
-    reviewer |= {"tracker.resolve_discrepancy", "tracker.add_reconciliationrun"}
-    operator = reader | {"tracker.add_reconciliationrun", "axes.view_accessattempt", "axes.view_accesslog"}
+    reviewer |= {
+        "tracker.resolve_discrepancy",
+        "tracker.add_reconciliationrun",
+        "tracker.decide_screeningmatch",
+    }
+    reviewer |= {f"tracker.{verb}_screeninglist" for verb in ("add", "change", "load")}
+    operator = reader | {"tracker.add_reconciliationrun", "tracker.run_screening"}
+    operator |= {"axes.view_accessattempt", "axes.view_accesslog"}
     operator |= {"axes.view_accessfailurelog", "axes.delete_accessattempt"}
     for name in ("periodictask", "intervalschedule", "crontabschedule", "clockedschedule"):
         operator |= {f"django_celery_beat.{verb}_{name}" for verb in ("view", "add", "change")}
