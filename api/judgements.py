@@ -15,8 +15,9 @@ from api.base import Asking
 from api.schema import QuestionSchema
 from tracker.chips.specs import h100_equivalents
 from tracker.core.interval import Interval
+from tracker.judgement.services import Evaluated, evaluate
 from tracker.rules.question import CHIP_FIELDS, PARTY_FIELDS, ROLES, WrongFields, read_question
-from tracker.rules.services import Classified, Evaluated, evaluate
+from tracker.rules.services import Classified
 from tracker.rules.timeline import Stretch
 
 FIGURE = {
@@ -246,6 +247,16 @@ class EvaluatedClass(Level):
     shown_level = drf.CharField()
 
 
+class NamedLicence(drf.Serializer):
+    """Whether the licence named speaks of the shipment; its use by other lines is another question (check LICENCE)."""
+
+    reference = drf.CharField()
+    covers = drf.BooleanField()
+    faults = Texts(help_text="In what it does not speak of it, of the item that comes nearest.")
+    authorised = drf.FloatField(allow_null=True)
+    unit = drf.CharField()
+
+
 class Answered(drf.Serializer):
     """Class of the chip and verdict on the shipment, under the rules of its day."""
 
@@ -254,6 +265,7 @@ class Answered(drf.Serializer):
     rule_set = drf.CharField()
     classification = EvaluatedClass()
     verdict = VerdictRow()
+    licence = NamedLicence(allow_null=True)
     total = TotalRow(allow_null=True)
     remarks = Texts()
 
@@ -267,6 +279,7 @@ def answered_body(found: Evaluated, known_at: Any) -> dict[str, Any]:
         "rule_set": found.rules.digest,
         "classification": level,
         "verdict": VerdictRow(found.verdict).data,
+        "licence": NamedLicence(found.licence).data if found.licence else None,
         "total": _total(found),
         "remarks": list(found.remarks),
     }

@@ -173,7 +173,7 @@ class Bench:
         """What the hand-written statement joins to: made of our own answers, so that both read the same law."""
         from datetime import date
 
-        from tracker.judgement.querysets import party_book, scopes
+        from tracker.judgement.querysets import scopes
         from tracker.rules.services import rulebook, stretches
 
         book = rulebook()
@@ -225,7 +225,6 @@ class Bench:
         self.sql("CREATE TABLE bench_verdict (line_id bigint, verdict int)")
         for table in ("party", "exporter"):
             self.sql(f"VACUUM ANALYZE bench_{table}")
-        party_book(book)
 
     def copy(self, table: str, columns: str, rows: list[tuple]) -> None:
         self.sql(f"CREATE TABLE {table} ({columns})")

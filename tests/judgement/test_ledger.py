@@ -103,6 +103,7 @@ def world(db):
     factories.stake(approved, owned[1], 0)
     subsidiary = factories.organization("synthetic-subsidiary", country="AE")
     factories.stake(approved, subsidiary, 100)
+    factories.screening_match(plain[6], factories.listed_party("Synthetic Lion", listed_on=date(2024, 2, 1)))
     crowd = factories.organization("synthetic-crowd", country="CN", is_aggregate=True)
     fab = factories.organization("synthetic-fab", country="TW", roles=[ROLE.FOUNDRY])
     tester = factories.organization("synthetic-osat", country="MY", roles=[ROLE.OSAT])

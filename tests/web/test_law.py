@@ -224,3 +224,18 @@ def test_every_rule_and_row_of_the_seeds_has_its_page(client, db):
     for rule_id in ExportRule.objects.values_list("rule_id", flat=True).distinct():
         assert f'href="/rules/{rule_id}/"' in listed
         assert "Not legal advice" in text(client, f"/rules/{rule_id}/")
+
+
+def test_the_page_of_a_rule_counts_the_lines_it_bears_on(client):
+    load_rules(SEEDS / "rules")
+    chip = factories.chip("synthetic-big", vendor=factories.vendor("synthetic-us", country="US"))
+    buyer = factories.organization("synthetic-in-china", country="CN", is_synthetic=False)
+    given = {"chip": chip, "origin_country": "TW", "destination_country": "CN", "is_synthetic": False}
+    factories.shipment(consignee=buyer, shipped_on=date(2025, 6, 1), quantity=1200, **given)
+    factories.shipment(consignee=buyer, shipped_on=date(2025, 6, 1), quantity=34, **given)
+    factories.shipment(consignee=buyer, shipped_on=date(2022, 1, 1), quantity=5, **given)
+    page = client.get("/rules/US-3A090-2023/").content.decode()
+    assert "Shipment lines it bears on" in page
+    row = page.split('id="lines"')[1]
+    assert [cell in row for cell in ("LICENCE", ">2<", "1,234")] == [True] * 3
+    assert "No line on record rests on it" in client.get("/rules/US-NAC/").content.decode()

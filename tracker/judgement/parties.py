@@ -81,7 +81,8 @@ NOBODY = Profile()
 
 
 class PartyBook:
-    """The parties of a ledger with their dated records. ``questions``: organization id -> an open match of screening.
+    """The parties of a ledger with their dated records. ``questions``: organization id -> open matches of screening, each with
+    the days on which the listed party stands on its list.
 
     What a party is on a day follows from the records of itself and of whoever stands above it, at any depth; so each is worked
     out from that small circle, once for every stretch of days on which no record in it changes.
@@ -92,7 +93,7 @@ class PartyBook:
         bodies: Mapping[int, Body],
         stakes: Iterable[Stake] = (),
         listings: Iterable[ListingRow] = (),
-        questions: Mapping[int, str] | None = None,
+        questions: Mapping[int, Sequence[tuple[Period, str]]] | None = None,
         affiliates: Rule | None = None,
     ) -> None:
         self.bodies, self.questions = bodies, questions or {}
@@ -149,9 +150,8 @@ class PartyBook:
                         waiting.append(int(stake.owner))
             rows = [row for member in found for row in self._on_lists.get(member, ())]
             stakes = [stake for member in found for stake in self._above.get(member, ())]
-            days = _bounds(
-                [*(row.period for row in rows), *(stake.period for stake in stakes), *self._approving]
-            )
+            asked = [period for period, _ in self.questions.get(pk, ())]
+            days = _bounds([*(r.period for r in rows), *(s.period for s in stakes), *self._approving, *asked])
             if rows:
                 days |= self._affiliates_days
             self._circles[pk] = _Circle(tuple(rows), tuple(stakes), tuple(sorted(days)))
@@ -175,7 +175,9 @@ class PartyBook:
             parent_hqs=None if known is None else tuple(head.country if head else "" for head in heads),
             listings=tuple(row.listing for row in dated if row.organization_id == body.id),
             undated=undated[0].listing.list_name if undated else "",
-            screening_question=self.questions.get(body.id, ""),
+            screening_question="; ".join(
+                said for period, said in self.questions.get(body.id, ()) if period.holds(day)
+            ),
             affiliation=found.get(body.id),
             approved=self._approved(body, standing, owners, known, day),
         )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -35,6 +35,7 @@ from tracker.organizations.models import ListEntry, Organization, OwnershipStake
 from tracker.organizations.ownership import Stake
 from tracker.rules.licensing import Listing, Verdict
 from tracker.rules.parameters import RuleBook
+from tracker.screening.querysets import open_matches
 
 MAKERS = {
     Organization.Role.FOUNDRY.value: "front_end_fabricator",
@@ -43,20 +44,25 @@ MAKERS = {
 """Organizations that make chips for others, by role, and what the regulations call them as exporters."""
 
 
-def party_book(rules: RuleBook, at: datetime | None = None, **which: Any) -> PartyBook:
-    """All parties with their dated records, as known at an instant (None: as they stand). Three queries.
+def party_book(rules: RuleBook, at: datetime | None = None, of: Collection[int] | None = None) -> PartyBook:
+    """Parties with their dated records and open matches of screening, as known at an instant (None: as they stand). Four
+    queries.
 
-    ``which`` narrows the organizations read, e.g. ``id__in=[...]``; then those tied to them by stakes must be among them.
+    ``of``: ids of the organizations that will be asked about, None for all. Whoever a dated record names is read in any case,
+    since it may stand above one of them.
     """
+    held, rows, matches = stakes(at), listings(at), open_matches(at)
+    organizations = Organization.objects.known_at(at)
+    if of is not None:
+        tied = {int(i) for stake in held for i in (stake.owner, stake.owned)}
+        tied |= {row.organization_id for row in rows} | matches.keys()
+        organizations = organizations.filter(id__in=sorted(tied | set(of)))
     fields = ("id", "name", "country", "is_aggregate", "roles")
     bodies = {
         pk: Body(pk, name, country, aggregate, next((MAKERS[role] for role in roles if role in MAKERS), ""))
-        for pk, name, country, aggregate, roles in Organization.objects.known_at(at)
-        .filter(**which)
-        .order_by("id")
-        .values_list(*fields)
+        for pk, name, country, aggregate, roles in organizations.order_by("id").values_list(*fields)
     }
-    return PartyBook(bodies, stakes(at), listings(at), {}, affiliates_rule(rules))
+    return PartyBook(bodies, held, rows, matches, affiliates_rule(rules))
 
 
 def stakes(at: datetime | None = None) -> tuple[Stake, ...]:
@@ -149,10 +155,8 @@ def judged_ledger(
     if records not in ("real", "synthetic"):
         raise BadInput(f"records are 'real' or 'synthetic', not {records!r}")
     with transaction.atomic(), connection.cursor() as cursor:
-        tied = {int(i) for stake in stakes(at) for i in (stake.owner, stake.owned)}
-        tied |= {row.organization_id for row in listings(at)}
-        # Everybody else is told by the country alone, in SQL.
-        parties = party_book(rules, at, id__in=sorted(tied))
+        # Everybody of whom no dated record speaks is told by the country alone, in SQL.
+        parties = party_book(rules, at, of=())
         judging = _Judging(cursor, name, CaseBook(rules), parties, at, as_if, records == "synthetic")
         yield judging.judge()
         judging.drop()

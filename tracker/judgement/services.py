@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 import orjson
 import yaml
+from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
-from tracker.chips.specs import tpp
-from tracker.claims.combine import quantity
+from tracker.chips.specs import ChipSpec, tpp
 from tracker.core.errors import BadInput, TrackerError, UnknownName
-from tracker.core.period import Period
-from tracker.core.quantity import Quantity, ReadingParameters, Reported, StandardReading
+from tracker.core.period import DAY, Period
+from tracker.core.quantity import Quantity, ReadingParameters, StandardReading
 from tracker.core.services import settled_instant
 from tracker.judgement.bench import Bench, Line
 from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
 from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
+from tracker.licences.account import Terms, Use, faults
+from tracker.licences.models import LicenceItem
+from tracker.organizations.models import Organization
+from tracker.rules.classify import Classification, compared
 from tracker.rules.drafts import Draft, draft
-from tracker.rules.licensing import Verdict
+from tracker.rules.licensing import CONSIGNEE, END_USER, Party, Verdict, verdict
 from tracker.rules.models import RuleDraft
-from tracker.rules.parameters import RuleBook
-from tracker.rules.services import rulebook
+from tracker.rules.parameters import RuleBook, RuleSet
+from tracker.rules.question import Question, WrongFields
+from tracker.rules.services import rulebook, specs_of_chip
 from tracker.shipments.models import Shipment
+from tracker.shipments.querysets import house, in_chips
 
 # --- one shipment ---------------------------------------------------------------------------------------------------------
 
@@ -81,6 +87,191 @@ def explain(reference: str, *, at: datetime | None = None, as_if: date | None = 
     return explainer(at=at).verdict(shipment, as_if)
 
 
+def parties(
+    slugs: Iterable[str], on: date, at: datetime | None = None, rules: RuleBook | None = None
+) -> dict[str, Party]:
+    """Organizations (by slug) as the parties they were on a day, with owners, lists, approvals and open matches of screening;
+    a slug that nothing answers to is left out. ``rules``: the rule book, where it is at hand."""
+    ids = dict(Organization.objects.known_at(at).filter(slug__in=list(slugs)).values_list("slug", "id"))
+    if not ids:
+        return {}
+    book = party_book(rules or rulebook(at), at, of=ids.values())
+    return {slug: book.party(pk, END_USER, on) for slug, pk in ids.items()}
+
+
+# --- questions ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceAnswer:
+    """Whether a licence of the ledger speaks of the shipment. ``faults``: in what it does not, of the item that comes nearest."""
+
+    reference: str
+    covers: bool
+    faults: tuple[str, ...]
+    authorised: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """The answer to a question: class of the chip and verdict on the shipment, under the rules of its day."""
+
+    question: Question
+    on: date
+    classification: Classification
+    rules: RuleSet
+    verdict: Verdict
+    licence: LicenceAnswer | None
+    remarks: tuple[str, ...]
+
+
+def evaluate(question: Question, today: date, at: datetime | None = None) -> Evaluated:
+    """Answer a question under the rules of the day it names, ``today`` unless it names one. Nothing is written.
+
+    Organizations it names are the parties they were on that day; what the question says of one goes before that.
+
+    Raises WrongFields where it names a chip, an organization or a licence that the ledger does not have.
+    """
+    on = question.on or today
+    wrong: dict[str, str] = {}
+    vendor = question.spec.vendor if question.spec else ""
+    book = rulebook(at)
+    known = parties({asked.organization for asked in question.parties} | {vendor} - {""}, on, at, book)
+    for index, asked in enumerate(question.parties):
+        if asked.organization and asked.organization not in known:
+            wrong[f"parties.{index}.organization"] = (
+                f"There is no organization {asked.organization!r}; the list of organizations finds them by name (search=)."
+            )
+    specs: Mapping[str, ChipSpec] = {}
+    if question.spec is not None:
+        hq = known[vendor].hq if vendor in known else ""
+        specs = {"": replace(question.spec, vendor_hq=question.spec.vendor_hq or hq)}
+    else:
+        try:
+            specs = specs_of_chip(question.chip, at)
+        except UnknownName as error:
+            wrong["chip"] = f"{str(error)[:1].upper()}{str(error)[1:]}."
+    items = _licence_items(question.licence, at) if question.licence else []
+    if question.licence and not items:
+        wrong["licence"] = (
+            f"There is no licence {question.licence!r} with items; the list of licences has all references."
+        )
+    if wrong:
+        raise WrongFields(wrong)
+    rules = book.on(on)
+    found = compared(specs, rules)
+    told = tuple(
+        asked.completed(known[asked.organization]) if asked.organization else asked.party
+        for asked in question.parties
+    )
+    remarks = []
+    if vendor and vendor not in known:
+        remarks.append(f"The ledger has no vendor {vendor!r}; letters name vendors by their slugs.")
+    return Evaluated(
+        question=question,
+        on=on,
+        classification=found,
+        rules=rules,
+        verdict=verdict(found, replace(question.case, parties=told), rules),
+        licence=_licence_answer(question, items, on) if items else None,
+        remarks=tuple(remarks),
+    )
+
+
+def _licence_items(reference: str, at: datetime | None) -> list[Terms]:
+    """The items of a licence, in slugs."""
+    fields = (
+        "id", "chip__slug", "family_id", "quantity", "bound", "unit", "licence__consignee__slug", "licence__end_user__slug",
+        "licence__destination_country", "licence__valid_from", "licence__valid_until",
+    )  # fmt: skip
+    rows = list(
+        LicenceItem.objects.known_at(at).filter(licence__reference=reference).order_by("id").values(*fields)
+    )
+    known = scopes(at)[0] if rows else {}
+    return [
+        Terms(
+            id=str(row["id"]),
+            licence=reference,
+            reference=reference,
+            valid=Period(row["licence__valid_from"], row["licence__valid_until"]),
+            authorised=None if row["bound"] == "floor" else float(row["quantity"]),
+            unit=row["unit"],
+            scopes=frozenset(
+                {row["chip__slug"]} if row["chip__slug"] else known["family", row["family_id"]].chips
+            ),
+            consignee=row["licence__consignee__slug"],
+            end_user=row["licence__end_user__slug"],
+            country=row["licence__destination_country"],
+        )
+        for row in rows
+    ]
+
+
+def _licence_answer(question: Question, items: Sequence[Terms], on: date) -> LicenceAnswer:
+    """By the item that speaks of the shipment, or the one that comes nearest to it."""
+    by_role = {asked.party.role: asked.organization for asked in question.parties if asked.organization}
+    use = Use(
+        id="question",
+        scope=question.chip,
+        amount=Quantity(question.quantity or 0.0),
+        shipped=Period(on, on + DAY),
+        consignee=by_role.get(CONSIGNEE),
+        end_user=by_role.get(END_USER),
+        country=question.case.destination,
+        licence=items[0].licence,
+    )
+    terms, found = min(((terms, faults(terms, use)) for terms in items), key=lambda pair: len(pair[1]))
+    return LicenceAnswer(terms.reference, not found, found, terms.authorised, terms.unit)
+
+
+# --- what rules catch -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """Lines of the ledger on whose decision a rule bears: how many, and how many chips where their units tell."""
+
+    decision: str
+    lines: int
+    chips: float
+
+
+CATCHES_KEPT_SECONDS = 600
+
+
+def rule_catches(rule_id: str, seconds: int = 20) -> list[Catch]:
+    """The real lines whose verdict rests on a rule, by decision, the most frequent first. They may be some minutes old.
+
+    ``seconds``: how long any one statement may take.
+    """
+    found = cache.get("rule-catches")
+    if found is None:
+        found = _catches(seconds)
+        cache.set("rule-catches", found, CATCHES_KEPT_SECONDS)
+    return [Catch(*row) for row in found.get(rule_id, ())]
+
+
+def _catches(seconds: int) -> dict[str, list[tuple[str, int, float]]]:
+    read, given = _read(None, StandardReading())
+    found: dict[str, list[tuple[str, int, float]]] = {}
+    with (
+        transaction.atomic(),
+        connection.cursor() as cursor,
+        _patience(cursor, seconds),
+        judged_ledger("catch", rulebook()),
+    ):
+        cursor.execute(
+            "SELECT rule, v.decision, count(*), coalesce(sum(r.chips), 0) FROM catch_line l JOIN catch_case USING (case_id)"
+            " JOIN catch_verdict v USING (verdict_id) CROSS JOIN LATERAL unnest(v.rule_ids) rule"
+            f" LEFT JOIN ({read}) r ON r.id = l.line_id GROUP BY 1, 2 ORDER BY 1, 3 DESC, 2",
+            given,
+        )
+        for rule, *row in cursor.fetchall():
+            found.setdefault(rule, []).append((row[0], row[1], float(row[2])))
+    return found
+
+
 # --- what flips -----------------------------------------------------------------------------------------------------------
 
 LARGEST = 50
@@ -96,22 +287,18 @@ JOIN after_verdict n ON n.verdict_id = nc.verdict_id
 WHERE (o.decision, o.policy) IS DISTINCT FROM (n.decision, n.policy)
 """
 
-_READ = "s.quantity, s.bound, s.is_exact, s.unit, s.chips_per_unit, s.grade"
-
 _SUMS = """
 SELECT who, name, before, after, sum(lines), sum(uncounted), sum(bounds), sum(mu), sum(v) + sum(ss * ss), sum(tl),
   sum(vl) + sum(sl * sl), sum(th), sum(vh) + sum(sh * sh), count(*) OVER ()
 FROM (
-  SELECT {who} AS who, {name} AS name, f.before, f.after, s.source_id, count(*) AS lines,
-    count(*) FILTER (WHERE r.mu IS NULL OR z.low IS NULL) AS uncounted, count(*) FILTER (WHERE s.bound <> '') AS bounds,
-    coalesce(sum(r.mu), 0) AS mu, coalesce(sum(r.ss), 0) AS ss, coalesce(sum(r.sr * r.sr), 0) AS v,
-    coalesce(sum(r.mu * z.low), 0) AS tl, coalesce(sum(r.ss * z.low), 0) AS sl,
-    coalesce(sum(r.sr * r.sr * z.low * z.low), 0) AS vl,
-    coalesce(sum(r.mu * z.high), 0) AS th, coalesce(sum(r.ss * z.high), 0) AS sh,
-    coalesce(sum(r.sr * r.sr * z.high * z.high), 0) AS vh
-  FROM flip f JOIN {lines} s ON s.id = f.line_id
-  LEFT JOIN reading r ON (r.quantity, r.bound, r.is_exact, r.unit, coalesce(r.chips_per_unit, -1), r.grade)
-    = (s.quantity, s.bound, s.is_exact, s.unit, coalesce(s.chips_per_unit, -1), s.grade)
+  SELECT {who} AS who, {name} AS name, f.before, f.after, r.house, count(*) AS lines,
+    count(*) FILTER (WHERE r.chips IS NULL OR z.low IS NULL) AS uncounted, count(*) FILTER (WHERE s.bound <> '') AS bounds,
+    coalesce(sum(r.chips), 0) AS mu, coalesce(sum(r.systematic), 0) AS ss, coalesce(sum(r.random), 0) AS v,
+    coalesce(sum(r.chips * z.low), 0) AS tl, coalesce(sum(r.systematic * z.low), 0) AS sl,
+    coalesce(sum(r.random * z.low * z.low), 0) AS vl,
+    coalesce(sum(r.chips * z.high), 0) AS th, coalesce(sum(r.systematic * z.high), 0) AS sh,
+    coalesce(sum(r.random * z.high * z.high), 0) AS vh
+  FROM flip f JOIN {lines} s ON s.id = f.line_id LEFT JOIN ({read}) r ON r.id = f.line_id
   LEFT JOIN size z ON z.scope = coalesce(2 * s.chip_id, 2 * s.family_id + 1)
   {joins}
   GROUP BY 1, 2, 3, 4, 5
@@ -144,10 +331,10 @@ def compare(
         cursor.execute(_FLIPS)
         cursor.execute("SELECT (SELECT count(*) FROM before_line), (SELECT count(*) FROM flip)")
         judged, changed = cursor.fetchone()
-        _readings(cursor, at, reading or StandardReading())
+        read = _read(at, reading or StandardReading())
         _sizes(cursor, at)
-        rows = {what: _sums(cursor, at, what) for what in _WHO}
-        cursor.execute("DROP TABLE flip, reading, size")
+        rows = {what: _sums(cursor, at, what, read) for what in _WHO}
+        cursor.execute("DROP TABLE flip, size")
         specs = scopes(at)[1]
     largest = {what: rows[what][0][:LARGEST] for what in rows}
     return Comparison(
@@ -177,35 +364,10 @@ def _patience(cursor: CursorWrapper, seconds: int | None) -> Iterator[None]:
     yield
 
 
-def _readings(cursor: CursorWrapper, at: datetime | None, parameters: ReadingParameters) -> None:
-    """Each distinct way in which a quantity of a flipped line is written, read once by the method of the reconciliation."""
-    lines, given = known_table("tracker_shipment", at)
-    cursor.execute(
-        "CREATE TEMPORARY TABLE reading (quantity numeric, bound text, is_exact bool, unit text, chips_per_unit numeric,"
-        " grade text, mu float8, ss float8, sr float8) ON COMMIT DROP"
-    )
-    cursor.execute(f"SELECT DISTINCT {_READ} FROM flip f JOIN {lines} s ON s.id = f.line_id", given)
-    found = cursor.fetchall()
-    with cursor.copy("COPY reading FROM STDIN") as copy:
-        for row in found:
-            read = quantity(_reported(*row), parameters)
-            if isinstance(read, Quantity):
-                copy.write_row((*row, read.mu, read.ss, read.sr))
-    cursor.execute("ANALYZE reading")
-
-
-def _reported(figure: Any, bound: str, exact: bool, unit: str, per_unit: Any, grade: str) -> Reported:
-    value = float(figure)
-    return Reported(
-        low=value if bound == Shipment.Bound.FLOOR else None,
-        best=value if not bound else None,
-        high=value if bound == Shipment.Bound.CEILING else None,
-        unit=unit,
-        grade=grade,
-        bound=bound,
-        exact=exact,
-        per_unit=None if per_unit is None else float(per_unit),
-    )
+def _read(at: datetime | None, reading: ReadingParameters) -> tuple[str, tuple[Any, ...]]:
+    """SQL for the quantity of every line in chips, with its errors and the house that reports it."""
+    lines = in_chips(Shipment.objects.known_at(at), reading).annotate(house=house()).order_by()
+    return lines.values("id", "chips", "systematic", "random", "house").query.sql_with_params()
 
 
 def _sizes(cursor: CursorWrapper, at: datetime | None) -> None:
@@ -239,12 +401,14 @@ _WHO = {
 """What each table of a comparison goes by: key, name and joins."""
 
 
-def _sums(cursor: CursorWrapper, at: datetime | None, what: str) -> tuple[list[Flip], int]:
+def _sums(
+    cursor: CursorWrapper, at: datetime | None, what: str, read: tuple[str, Sequence[Any]]
+) -> tuple[list[Flip], int]:
     """The rows of one table, the largest first, and how many there are in all."""
     who, name, joins = _WHO[what]
     given: list[Any] = []
     lines, more = known_table("tracker_shipment", at)
-    given += more
+    given += [*more, *read[1]]
     named = {}
     for key, table in (
         ("chips", "tracker_chip"), ("families", "tracker_chipfamily"), ("organizations", "tracker_organization"),
@@ -254,7 +418,8 @@ def _sums(cursor: CursorWrapper, at: datetime | None, what: str) -> tuple[list[F
             given += more
     limit = "ALL" if what == "by_decision" else str(LARGEST)
     cursor.execute(
-        _SUMS.format(who=who, name=name, lines=lines, joins=joins.format(**named), limit=limit), given
+        _SUMS.format(who=who, name=name, lines=lines, read=read[0], joins=joins.format(**named), limit=limit),
+        given,
     )
     rows = cursor.fetchall()
     flips = [

@@ -53,7 +53,7 @@ ROWS_PER_SHARE = 20_000
 SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
 _JUDGING = (
-    "core", "chips", "organizations", "rules", "claims", "licences", "shipments", "judgement", "reconciliation",
+    "core", "chips", "organizations", "screening", "rules", "claims", "licences", "shipments", "judgement", "reconciliation",
 )  # fmt: skip
 
 

@@ -31,7 +31,6 @@ from tracker.organizations.models import Alias, Organization
 from tracker.rules import catalogue, schema, table
 from tracker.rules.answers import DailyLaw, Vendor
 from tracker.rules.classify import Classification, classify, compared
-from tracker.rules.licensing import Party, Verdict, verdict
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
@@ -40,7 +39,6 @@ from tracker.rules.models import (
     RuleInterval,
 )
 from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
-from tracker.rules.question import Question, WrongFields
 from tracker.rules.timeline import Stretch, comparison_words, deciding, stretches
 from tracker.sources.models import Source
 from tracker.sources.services import sources_for_urls
@@ -423,7 +421,7 @@ def classification(chip: str, on: date, known_at: datetime | None = None) -> Cla
 
     Raises UnknownName where there is no such chip.
     """
-    return compared(_specs(chip, known_at), rulebook(known_at).on(on))
+    return compared(specs_of_chip(chip, known_at), rulebook(known_at).on(on))
 
 
 def timeline(chip: str, known_at: datetime | None = None) -> list[Stretch]:
@@ -434,10 +432,10 @@ def timeline(chip: str, known_at: datetime | None = None) -> list[Stretch]:
 
     Raises UnknownName where there is no such chip.
     """
-    return stretches(_specs(chip, known_at), rulebook(known_at))
+    return stretches(specs_of_chip(chip, known_at), rulebook(known_at))
 
 
-def _specs(chip: str, known_at: datetime | None) -> Mapping[str, ChipSpec]:
+def specs_of_chip(chip: str, known_at: datetime | None) -> Mapping[str, ChipSpec]:
     found = specs_known_at(known_at, slug=chip)
     if not found:
         raise UnknownName(f"there is no chip {chip!r}; the list of chips has all names")
@@ -555,7 +553,7 @@ def chip_law(chip: str, today: date) -> ChipLaw:
 
     Raises UnknownName where there is no such chip.
     """
-    specs, book = _specs(chip, None), _kept_book()
+    specs, book = specs_of_chip(chip, None), _kept_book()
     found = stretches(specs, book)
     lines: list[StretchInWords] = []
     for line in map(_in_words, found):
@@ -597,82 +595,10 @@ def classified(chip: str, on: date, known_at: datetime | None = None) -> Classif
 
     Raises UnknownName where there is no such chip.
     """
-    specs, book = _specs(chip, known_at), rulebook(known_at)
+    specs, book = specs_of_chip(chip, known_at), rulebook(known_at)
     rules = book.on(on)
     now = compared(specs, rules)
     return Classified(now, rules, stretches(specs, book))
-
-
-# --- questions ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """The answer to a question: class of the chip and verdict on the shipment, under the rules of its day."""
-
-    question: Question
-    on: date
-    classification: Classification
-    rules: RuleSet
-    verdict: Verdict
-    remarks: tuple[str, ...]
-
-
-Resolve = Callable[[Iterable[str], date, datetime | None], Mapping[str, Party]]
-"""Organizations by slug as parties on a day, as known at an instant; a slug that nothing answers to is left out."""
-
-
-def by_headquarters(slugs: Iterable[str], on: date, known_at: datetime | None) -> dict[str, Party]:
-    """Organizations as parties of whom only name and headquarters are taken from the ledger: one query."""
-    rows = Organization.objects.known_at(known_at).filter(slug__in=list(slugs))
-    return {
-        slug: Party(name, hq=country) for slug, name, country in rows.values_list("slug", "name", "country")
-    }
-
-
-def evaluate(
-    question: Question, today: date, known_at: datetime | None = None, resolve: Resolve = by_headquarters
-) -> Evaluated:
-    """Answer a question under the rules of the day it names, ``today`` unless it names one. Nothing is written.
-
-    ``resolve`` makes parties of the organizations it names; what the question says of a party goes before that.
-
-    Raises WrongFields where it names a chip or an organization that the ledger does not have.
-    """
-    on = question.on or today
-    wrong: dict[str, str] = {}
-    vendor = question.spec.vendor if question.spec else ""
-    slugs = {asked.organization for asked in question.parties} | {vendor}
-    known = resolve(slugs - {""}, on, known_at)
-    for index, asked in enumerate(question.parties):
-        if asked.organization and asked.organization not in known:
-            wrong[f"parties.{index}.organization"] = (
-                f"There is no organization {asked.organization!r}; the list of organizations finds them by name (search=)."
-            )
-    specs: Mapping[str, ChipSpec] = {}
-    if question.spec is not None:
-        hq = known[vendor].hq if vendor in known else ""
-        specs = {"": replace(question.spec, vendor_hq=question.spec.vendor_hq or hq)}
-    else:
-        try:
-            specs = _specs(question.chip, known_at)
-        except UnknownName as error:
-            wrong["chip"] = f"{str(error)[:1].upper()}{str(error)[1:]}."
-    if wrong:
-        raise WrongFields(wrong)
-    rules = rulebook(known_at).on(on)
-    found = compared(specs, rules)
-    parties = tuple(
-        asked.completed(known[asked.organization]) if asked.organization else asked.party
-        for asked in question.parties
-    )
-    remarks = []
-    if vendor and vendor not in known:
-        remarks.append(f"The ledger has no vendor {vendor!r}; letters name vendors by their slugs.")
-    if question.licence:
-        remarks.append(f"Whether licence {question.licence} covers the shipment is not judged here.")
-    judged = verdict(found, replace(question.case, parties=parties), rules)
-    return Evaluated(question, on, found, rules, judged, tuple(remarks))
 
 
 # --- tables of chips ------------------------------------------------------------------------------------------------------

@@ -7,14 +7,15 @@ from datetime import datetime
 
 from django.db.models import Q
 
+from tracker.core.period import Period
 from tracker.organizations.models import Alias, Organization
 from tracker.screening import matching
 from tracker.screening.models import ListedName, ListedParty, ScreeningMatch
 
 
-def open_questions(at: datetime | None = None) -> dict[int, str]:
-    """What nobody has decided about whom: by id of the organization a clause such as "whether X is Y of the Entity List
-    (screening score 0.83, undecided)"; several of one organization are joined, the likeliest first.
+def open_matches(at: datetime | None = None) -> dict[int, list[tuple[Period, str]]]:
+    """What nobody has decided about whom: by id of the organization the days on which the listed party stands on its list, and
+    a clause such as "whether X is Y of the Entity List (screening score 0.83, undecided)", the likeliest first.
 
     As known at ``at``; None: as it stands now. A confirmed match is no question: it has become a list entry.
     """
@@ -24,15 +25,20 @@ def open_questions(at: datetime | None = None) -> dict[int, str]:
         .order_by("organization_id", "-score", "id")
         .values_list(
             "organization_id", "organization__name", "party__name", "party__list_name", "party__screening_list__name",
-            "party__removed_on", "score",
+            "party__listed_on", "party__removed_on", "score",
         )
     )  # fmt: skip
-    found: dict[int, list[str]] = {}
-    for organization, name, party, list_name, whole, removed_on, score in rows:
+    found: dict[int, list[tuple[Period, str]]] = {}
+    for organization, name, party, list_name, whole, listed_on, removed_on, score in rows:
         ended = f", listed until {removed_on}" if removed_on else ""
         said = f"whether {name} is {party} of the {list_name or whole}{ended} (screening score {score:.2f}, undecided)"
-        found.setdefault(organization, []).append(said)
-    return {organization: "; ".join(said) for organization, said in found.items()}
+        found.setdefault(organization, []).append((Period(listed_on, removed_on), said))
+    return found
+
+
+def open_questions(at: datetime | None = None) -> dict[int, str]:
+    """The clauses of :func:`open_matches`, those of one organization joined."""
+    return {pk: "; ".join(said for _, said in matches) for pk, matches in open_matches(at).items()}
 
 
 PART = 5_000

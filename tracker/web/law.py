@@ -7,6 +7,7 @@ from datetime import date
 from functools import wraps
 from typing import Any
 
+from django.db import OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from tracker.chips.services import derived
 from tracker.core.errors import BadInput, UnknownName
+from tracker.judgement.services import Catch, rule_catches
 from tracker.models import Chip
 from tracker.reports.picture import class_timeline, date_bar
 from tracker.rules import services
@@ -71,10 +73,18 @@ def rule(request: HttpRequest, rule_id: str) -> HttpResponse:
     names = services.chip_names() if page.caught or page.open else {}
     context = {
         "page": page, "versions": versions, "newest": page.versions[0].line, "today": today, "refusal": refusal,
-        "caught": [(names[item.chip], item) for item in page.caught],
+        "lines": _lines(rule_id), "caught": [(names[item.chip], item) for item in page.caught],
         "open": [(names[item.chip], item) for item in page.open],
     }  # fmt: skip
     return render(request, "tracker/rule.html", context, status=400 if refusal else 200)
+
+
+def _lines(rule_id: str) -> list[Catch] | None:
+    """Lines of the ledger on whose verdict the rule bears; None where counting them takes too long for a page."""
+    try:
+        return rule_catches(rule_id)
+    except OperationalError:
+        return None
 
 
 @require_safe
