@@ -270,6 +270,17 @@ class Answered(drf.Serializer):
     remarks = Texts()
 
 
+class ShipmentVerdict(drf.Serializer):
+    """What the rules of its day, or of another, say of a shipment of the ledger."""
+
+    reference = drf.CharField()
+    as_if = drf.DateField(
+        allow_null=True, help_text="The day it was judged as if it had left on; null: its own."
+    )
+    known_at = drf.DateTimeField(allow_null=True)
+    verdict = VerdictRow()
+
+
 def answered_body(found: Evaluated, known_at: Any) -> dict[str, Any]:
     """The answer to a question."""
     level = {"shown_level": found.classification.shown_level, **Level(found.classification).data}

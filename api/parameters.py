@@ -67,15 +67,20 @@ def today() -> date:
 
 def on(request: Request) -> date:
     """The day asked about; today (UTC) unless the reader names one."""
-    text = request.query_params.get("on")
+    return day(request, "on") or today()
+
+
+def day(request: Request, name: str) -> date | None:
+    """A day given as a parameter; None where it is not given."""
+    text = request.query_params.get(name)
     if text is None:
-        return today()
+        return None
     try:
         if len(text) == len("2026-03-01"):
             return date.fromisoformat(text)
     except ValueError:
         pass
-    raise BadParameters({"on": f"on {text!r} is no day that exists: write 2024-06-01."})
+    raise BadParameters({name: f"{name} {text!r} is no day that exists: write 2024-06-01."})
 
 
 def _instant(text: str) -> datetime:

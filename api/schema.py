@@ -68,6 +68,10 @@ class LedgerSchema(AutoSchema):
             ]
         if view.action == "classification":
             parameters.append(_query("on", "Under the rules of this day; today (UTC) unless given.", date))
+        if view.action == "verdict":
+            parameters.append(
+                _query("as_if", "Judged as if it had left on this day; its own unless given.", date)
+            )
         return [*parameters, VERSION_PARAMETER] if view.action == "versions" else parameters
 
     @staticmethod

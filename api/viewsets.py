@@ -27,6 +27,7 @@ from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
+from tracker.judgement.services import explain
 from tracker.organizations.models import OrganizationQuerySet
 from tracker.rules.services import classified
 
@@ -375,6 +376,21 @@ class Shipments(VersionedResource):
     # Only what an index on (key, id) or a unique key serves: this table may hold ten million rows.
     orderings = ("id", "shipped_on", "reference")
     searched = ("reference", "consignment")
+
+    @extend_schema(responses=judgements.ShipmentVerdict)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def verdict(self, request: Request, pk: str) -> Response:
+        """What the export rules of its day say of the line, with every reason; `as_if` judges it as if it had left on another."""
+        parameters.refuse_unknown(request, ["format", "known_at", "as_if"], versioned=True)
+        day = parameters.day(request, "as_if")
+        reference = self.record(pk, rows.plan(self.row_class))["reference"]
+        body = {
+            "reference": reference,
+            "as_if": day,
+            "known_at": self.known_at,
+            "verdict": judgements.VerdictRow(explain(reference, at=self.known_at, as_if=day)).data,
+        }
+        return self._dated(Response(body))
 
 
 # --- rules --------------------------------------------------------------------------------------------------------------

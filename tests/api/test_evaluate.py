@@ -306,3 +306,23 @@ def test_a_question_is_answered_by_the_law_as_it_was_known(ask):
     then = ask({"chip": {"tpp": 1}, "destination": "CN"}, query="?known_at=2020-01-01")
     assert then["known_at"].startswith("2020-01-01")
     assert then["classification"]["derivation"] == []
+
+
+def test_a_shipment_of_the_ledger_explains_itself_on_its_day_and_on_another(api, rules):
+    buyer = factories.organization("synthetic-cn-buyer", country="CN")
+    chip = factories.chip("synthetic-moved", vendor=factories.vendor("synthetic-us-vendor", country="US"))
+    factories.shipment(
+        "synthetic-moved-1", chip=chip, consignee=buyer, origin_country="TW", destination_country="CN",
+        shipped_on=date(2024, 6, 1),
+    )  # fmt: skip
+    found = api.read("shipments/synthetic-moved-1/verdict/")
+    assert (found["as_if"], found["verdict"]["decision"], found["verdict"]["rule_ids"]) == (
+        None,
+        "LICENCE",
+        ["US-3A090-2023"],
+    )
+    assert (
+        api.read("shipments/synthetic-moved-1/verdict/", as_if="2022-06-01")["verdict"]["decision"]
+        == "NO_LICENCE"
+    )
+    assert "is no day" in api.refused("shipments/synthetic-moved-1/verdict/", as_if="soon")["message"]

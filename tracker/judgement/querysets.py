@@ -298,8 +298,9 @@ class _Judging:
         self._copy("party", ((pk, *row) for pk, found in told.items() for row in found))
         self._sql(
             f"INSERT INTO {self.name}_party SELECT o.id, c.first, c.until, c.sig FROM {self.organizations} o"
-            f" JOIN {self.name}_seat c ON c.country = o.country WHERE o.id <> ALL(%s)",
-            [*self.given_organizations, dated],
+            f" JOIN {self.name}_seat c ON c.country = o.country"
+            f" WHERE NOT EXISTS (SELECT 1 FROM {self.name}_party p WHERE p.id = o.id)",
+            self.given_organizations,
         )
         self._sql(f"ANALYZE {self.name}_party")
 

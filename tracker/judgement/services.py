@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -68,12 +68,14 @@ class Explainer:
         )
 
 
-def explainer(rules: RuleBook | None = None, at: datetime | None = None) -> Explainer:
+def explainer(
+    rules: RuleBook | None = None, at: datetime | None = None, of: Collection[int] | None = None
+) -> Explainer:
     """What judges single shipments under a rule book (default: the one that stood at ``at``), with the chips and parties of
-    the ledger as known then."""
+    the ledger as known then. ``of``: ids of the organizations in them, None for all there are."""
     rules = rules or rulebook(at)
     found, specs = scopes(at)
-    return Explainer(Bench(rules, specs, party_book(rules, at)), found)
+    return Explainer(Bench(rules, specs, party_book(rules, at, of)), found)
 
 
 def explain(reference: str, *, at: datetime | None = None, as_if: date | None = None) -> Verdict:
@@ -84,7 +86,8 @@ def explain(reference: str, *, at: datetime | None = None, as_if: date | None = 
     shipment = Shipment.objects.known_at(at).filter(reference=reference).first()
     if shipment is None:
         raise UnknownName(f"there is no shipment {reference!r}")
-    return explainer(at=at).verdict(shipment, as_if)
+    parties = [shipment.shipper_id, shipment.consignee_id, shipment.end_user_id]
+    return explainer(at=at, of=[pk for pk in parties if pk]).verdict(shipment, as_if)
 
 
 def parties(

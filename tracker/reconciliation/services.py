@@ -40,7 +40,6 @@ from tracker.reconciliation.models import (
 from tracker.reconciliation.querysets import KINDS, Ledger
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.significance import judge
-from tracker.rules.models import CountryGroupMember, ExportRule, LicenceRequirement
 from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment
 
@@ -85,7 +84,7 @@ def start_run(
         as_known_at=at,
         as_of=as_of or at.date(),
         parameters=parameters.as_dict(),
-        rule_set_sha256=_rule_digest(at),
+        rule_set_sha256=rulebook(at).digest,
         code_version=f"{VERSION}+{code_digest()[:12]}",
         requested_by=requested_by,
     )
@@ -119,15 +118,6 @@ def code_digest() -> str:
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _rule_digest(at: datetime) -> str:
-    rows = [
-        (model.__name__, *row)
-        for model in (ExportRule, LicenceRequirement, CountryGroupMember)
-        for row in model.objects.known_at(at).order_by("id").values_list("id", "version")
-    ]
-    return hashlib.sha256(orjson.dumps(rows)).hexdigest()
 
 
 def _signature(run: ReconciliationRun) -> str:
