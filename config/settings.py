@@ -241,6 +241,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "tracker.reconcile_all",
         "schedule": crontab(hour=2, minute=15),
     },
+    "every night at 01:30 UTC: screen the organizations and listed parties that changed": {
+        "task": "tracker.screen_changes",
+        "schedule": crontab(hour=1, minute=30),
+    },
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 DJANGO_CELERY_BEAT_TZ_AWARE = True
