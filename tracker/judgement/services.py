@@ -9,7 +9,6 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-import yaml
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
@@ -24,11 +23,10 @@ from tracker.judgement.bench import Bench, Line
 from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
 from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
-from tracker.rules.drafts import Draft, draft
 from tracker.rules.licensing import Verdict
 from tracker.rules.models import RuleDraft
 from tracker.rules.parameters import RuleBook
-from tracker.rules.services import rulebook
+from tracker.rules.services import read_draft, rulebook
 from tracker.shipments.models import Shipment
 
 # --- one shipment ---------------------------------------------------------------------------------------------------------
@@ -127,7 +125,7 @@ def compare(
     at: datetime | None = None,
     records: str = "real",
     reading: ReadingParameters | None = None,
-    seconds: int | None = None,
+    seconds: float | None = None,
 ) -> Comparison:
     """Judge a ledger under two rule books, or on two days, and tell what is another: chips, lines, quantities.
 
@@ -171,7 +169,7 @@ def compare(
 
 
 @contextmanager
-def _patience(cursor: CursorWrapper, seconds: int | None) -> Iterator[None]:
+def _patience(cursor: CursorWrapper, seconds: float | None) -> Iterator[None]:
     if seconds is not None:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds}s"])
     yield
@@ -315,23 +313,30 @@ def compare_sides(
     *,
     at: datetime | None = None,
     records: str = "real",
-    seconds: int | None = None,
+    seconds: float | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> Comparison:
     """:func:`compare` for sides as somebody names them, with rules and drafts as known at ``at``.
+
+    ``given``: drafts that are not kept in the ledger, in YAML by name; they go before those that are.
 
     Raises BadInput where the sides are one and the same or a draft cannot be read, UnknownName where there is no such draft.
     """
     if before == after:
         raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
     book = rulebook(at)
-    books = [_book_of(side, book, at) for side in (before, after)]
+    books = [_book_of(side, book, at, given) for side in (before, after)]
     sides = Side(before.label, before.day), Side(after.label, after.day)
     return compare(books[0], books[1], sides, at=at, records=records, seconds=seconds)
 
 
-def _book_of(side: AskedSide, book: RuleBook, at: datetime | None) -> RuleBook:
+def _book_of(
+    side: AskedSide, book: RuleBook, at: datetime | None, given: Mapping[str, str] | None = None
+) -> RuleBook:
     if not side.draft:
         return book
+    if given and side.draft in given:
+        return read_draft(given[side.draft], side.draft, book).book
     row = RuleDraft.objects.known_at(at).filter(slug=side.draft).first()
     if row is None:
         raise UnknownName(f"there is no draft of rules {side.draft!r}; the list of drafts has all names")
@@ -404,12 +409,3 @@ def run_comparison(pk: int) -> str:
             status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=str(error)
         )
         return "failed"
-
-
-def read_draft(text: str, where: str, book: RuleBook) -> Draft:
-    """A draft from its YAML. Raises BadInput naming what is wrong and how it is mended."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{where}: not readable as YAML: {error}") from error
-    return draft(document, book, where)
