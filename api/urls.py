@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
+from api.comparisons import Diff
 from api.judgements import Evaluate
 from api.views import Documentation, Record, Root, Unknown
 from api.viewsets import RESOURCES
@@ -20,6 +21,7 @@ v1: list[URLPattern | URLResolver] = [
     path("docs/", Documentation.as_view(url_name="api:schema"), name="docs"),
     path("records/<slug:table>/<int:record_id>/", Record.as_view(), name="record"),
     path("rules/evaluate/", Evaluate.as_view(), name="evaluate"),
+    path("rules/diff/", Diff.as_view(), name="diff"),
     *router.urls,
     re_path("", Unknown.as_view()),
 ]

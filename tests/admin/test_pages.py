@@ -62,6 +62,7 @@ def world(db):
     )
     group = models.CountryGroup.objects.create(name="D:5", label="Arms embargoes", source=cast.source)
     models.CountryGroupMember.objects.create(group=group, country="CN", period=dates, source=cast.source)
+    factories.rule_comparison(after_draft=factories.rule_draft())
     run = factories.run()
     factories.partition(run)
     factories.cell(run)

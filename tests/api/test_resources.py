@@ -22,7 +22,7 @@ PARTS = {
 NOT_SHOWN = {
     "recorded_by": "in the versions of the record", "recorded_reason": "in the versions", "recorded_batch": "in the versions",
     "requested_by": "a name of staff", "assignee": "a name of staff",
-    "html": "a download", "csv": "a download",
+    "html": "a download", "csv": "a download", "result": "in the detail, as rules/diff/ gives it",
 }  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from tracker.core.period import Period
 from tracker.core.quantity import Quantity, ReadingParameters, Reported, StandardReading
 from tracker.core.services import settled_instant
 from tracker.judgement.bench import Bench, Line
-from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
+from tracker.judgement.comparison import FIRST_DAY, Comparison, Flip, Side, Sums, chip_flips, flip
 from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
-from tracker.rules.licensing import Verdict
+from tracker.rules.licensing import HQ_SET, Verdict
 from tracker.rules.models import RuleDraft
 from tracker.rules.parameters import RuleBook
 from tracker.rules.services import read_draft, rulebook
@@ -320,14 +320,25 @@ def compare_sides(
 
     ``given``: drafts that are not kept in the ledger, in YAML by name; they go before those that are.
 
-    Raises BadInput where the sides are one and the same or a draft cannot be read, UnknownName where there is no such draft.
+    Raises BadInput where the sides are one and the same, a draft cannot be read or there is no law to judge by, UnknownName
+    where there is no such draft.
     """
     if before == after:
         raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
-    book = rulebook(at)
+    book = _law(at)
     books = [_book_of(side, book, at, given) for side in (before, after)]
     sides = Side(before.label, before.day), Side(after.label, after.day)
     return compare(books[0], books[1], sides, at=at, records=records, seconds=seconds)
+
+
+def _law(at: datetime | None) -> RuleBook:
+    book = rulebook(at)
+    if HQ_SET not in book.groups_on(FIRST_DAY).groups.keys() | {found.name for found in book.sets}:
+        when = f" as known at {at.isoformat()}" if at else ""
+        raise BadInput(
+            f"there is no law to judge by{when}: no country set {HQ_SET!r} is recorded; load the rules first"
+        )
+    return book
 
 
 def _book_of(
@@ -353,7 +364,7 @@ def request_comparison(
     if before == after:
         raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
     at = settled_instant()
-    book, drafts = rulebook(at), {}
+    book, drafts = _law(at), {}
     for side in (before, after):
         if side.draft:
             _book_of(side, book, at)
@@ -409,3 +420,9 @@ def run_comparison(pk: int) -> str:
             status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=str(error)
         )
         return "failed"
+
+
+def kept_comparison(pk: int) -> Comparison | None:
+    """What a stored comparison found; None until it is finished."""
+    row = RuleComparison.objects.filter(pk=pk, status=RuleComparison.Status.FINISHED).first()
+    return Comparison.from_dict(row.result) if row else None

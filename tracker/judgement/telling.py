@@ -95,9 +95,8 @@ def sentences(found: Comparison) -> tuple[str, ...]:
 
 def flip(row: Flip) -> str:
     """One row in a sentence."""
-    return (
-        f"{_lines(row.lines)} from {row.before} to {row.after}: {amount(row.chips)} chips, {amount(row.h100e)} H100-equivalents."
-    )
+    much = f"{amount(row.chips)} chips, {amount(row.h100e)} H100-equivalents"
+    return f"{_lines(row.lines)} from {row.before} to {row.after}: {much}."
 
 
 def _lines(count: int) -> str:
@@ -124,7 +123,9 @@ def rows(found: Comparison) -> Iterator[list[str | int | float]]:
     for table in TABLES:
         for row in getattr(found, table):
             texts = [safe(row.who), safe(row.name), "", "", safe(row.before), safe(row.after), ""]
-            ends = [getattr(of, end) for of in (row.chips, row.tpp, row.h100e) for end in ("low", "best", "high")]
+            ends = [
+                getattr(of, end) for of in (row.chips, row.tpp, row.h100e) for end in ("low", "best", "high")
+            ]
             yield [table, *sides, *texts, row.lines, row.uncounted, row.bounds, *ends]
 
 

@@ -34,7 +34,8 @@ def flip_chart(rows: Sequence[Flip], title: str, name: str = "flips", synthetic:
     if len(rows) > MOST:
         parts.append(_text(2, bottom + 34, f"and {len(rows) - MOST} smaller rows in the table", "sub"))
     told = "; ".join(
-        f"{row.before} to {row.after}: {amount(row.h100e)} H100-equivalents in {row.lines:,} lines" for row in drawn
+        f"{row.before} to {row.after}: {amount(row.h100e)} H100-equivalents in {row.lines:,} lines"
+        for row in drawn
     )
     full = f"SYNTHETIC: {title}" if synthetic else title
     return _svg(name, full, told, bottom + 44, parts, WIDTH)
@@ -49,7 +50,11 @@ def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
     lines = f"{row.lines:,} line{'s' * (row.lines != 1)}, {figure(row.chips.best)} chips"
     value = figure(row.h100e.best) if row.uncounted < row.lines else "amount not known"
     spread = f" ({figure(row.h100e.low)}\u2013{figure(row.h100e.high)})"
-    if row.uncounted < row.lines and row.h100e.low != row.h100e.high and CHAR_PX * len(value + spread) < VALUE_PX:
+    if (
+        row.uncounted < row.lines
+        and row.h100e.low != row.h100e.high
+        and CHAR_PX * len(value + spread) < VALUE_PX
+    ):
         value += spread
     x, low, high = (axis.at(end) for end in (row.h100e.best, row.h100e.low, row.h100e.high))
     start = axis.at(0.0)

@@ -22,8 +22,8 @@ from tracker.rules import schema
 from tracker.rules.parameters import MatrixRow, Membership, Rule, RuleBook
 
 FIELDS = (
-    "schema", "title", "summary", "sources", "regime", "change_rules", "change_rows", "remove_rules", "remove_rows", "members", "leave",
-    "rules", "matrix",
+    "schema", "title", "summary", "sources", "regime", "change_rules", "change_rows", "remove_rules", "remove_rows", "members",
+    "leave", "rules", "matrix",
 )  # fmt: skip
 LONGEST_TITLE = 200
 

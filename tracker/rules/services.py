@@ -696,8 +696,7 @@ def read_draft(text: str, where: str, book: RuleBook) -> Draft:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if isinstance(event, yaml.AliasEvent):
                 raise BadInput(
-                    f"{where}, line {event.start_mark.line + 1}: *{event.anchor} refers to another place; write out what it "
-                    "stands for"
+                    f"{where}: *{event.anchor} refers to another place; write out what it stands for"
                 )
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a day like 2026-02-30 is no YAMLError
