@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +18,9 @@ from api.renderers import OrjsonRenderer
 from api.rows import ROOT
 from api.schema import DiffSchema
 from tracker.core.errors import BadInput, UnknownName
-from tracker.judgement.comparison import TABLES, Comparison, Side
+from tracker.judgement.comparison import TABLES, Amount, Comparison, Flip, Side
 from tracker.judgement.services import AskedSide, compare_sides
-from tracker.judgement.telling import NOT_LAW, sentences, side
+from tracker.judgement.telling import NOT_LAW, is_known, sentences, side
 from tracker.models import RuleComparison
 
 PATIENCE_SECONDS: float = 25
@@ -29,11 +30,11 @@ UNITS = {"chips": "chips", "tpp": "TOPS x bits", "h100e": "H100-equivalents"}
 
 
 class AmountRow(drf.Serializer):
-    """A sum with its 90 percent interval."""
+    """A sum with its 90 percent interval; null where none of the lines could be counted."""
 
-    low = drf.FloatField()
-    best = drf.FloatField()
-    high = drf.FloatField()
+    low = drf.FloatField(allow_null=True)
+    best = drf.FloatField(allow_null=True)
+    high = drf.FloatField(allow_null=True)
     unit = drf.CharField()
 
 
@@ -112,7 +113,7 @@ def diff_body(found: Comparison) -> dict[str, Any]:
             row | {"classification_url": f"{ROOT}chips/{row['chip']}/classification/"}
             for row in plain["chips"]
         ],
-        **{name: [_flip(row) for row in plain[name]] for name in TABLES},
+        **{name: [_flip(row) for row in getattr(found, name)] for name in TABLES},
         "left_off": found.left_off,
         "remarks": [NOT_LAW],
     }
@@ -130,8 +131,13 @@ def _side(of: Side, digest: str, at: datetime | None) -> dict[str, Any]:
     }
 
 
-def _flip(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: row[name] | {"unit": unit} for name, unit in UNITS.items()}
+def _flip(row: Flip) -> dict[str, Any]:
+    return asdict(row) | {name: _amount(row, getattr(row, name), unit) for name, unit in UNITS.items()}
+
+
+def _amount(row: Flip, value: Amount, unit: str) -> dict[str, Any]:
+    ends: dict[str, Any] = asdict(value) if is_known(row, value) else dict.fromkeys(("low", "best", "high"))
+    return ends | {"unit": unit}
 
 
 class Diff(Reading):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from tracker.judgement.comparison import TABLES, Amount, Comparison, Flip, Side
@@ -17,6 +18,12 @@ TITLES = {
     "by_destination": "By destination",
 }
 """Headings of the tables of a comparison."""
+WHO = {
+    "by_decision": "",
+    "by_chip": "Chip or family",
+    "by_consignee": "Consignee",
+    "by_destination": "Destination",
+}
 LONGEST_LIST = 5
 """Rows that the words tell one by one; the tables have all of them."""
 
@@ -38,6 +45,16 @@ def amount(value: Amount) -> str:
     """
     best, low, high = figure(value.best), figure(value.low), figure(value.high)
     return best if low == high else f"{best} ({low} to {high})"
+
+
+def is_known(row: Flip, value: Amount) -> bool:
+    """Whether a sum of a row says anything: where no line could be counted, zero is no figure."""
+    return value.high > 0 or row.uncounted < row.lines
+
+
+def told(row: Flip, value: Amount) -> str:
+    """A sum of a row in words."""
+    return amount(value) if is_known(row, value) else "not known"
 
 
 def side(of: Side) -> str:
@@ -67,40 +84,81 @@ def days(found: Comparison) -> str:
 def sentences(found: Comparison) -> tuple[str, ...]:
     """What a comparison comes to, largest first: how much was judged, what changed, chips, and what is in no amount."""
     kind = "SYNTHETIC records" if found.records == "synthetic" else "Records of the ledger"
-    told = [
+    words = [
         f"{kind}: {side(found.before)} against {side(found.after)}. {days(found)}",
         f"Of {_lines(found.judged)} judged, {found.changed:,} come to another decision or policy."
         if found.changed
         else f"Of {_lines(found.judged)} judged, none comes to another decision or policy.",
     ]
-    told += [flip(row) for row in found.by_decision[:LONGEST_LIST]]
+    words += [flip(row) for row in found.by_decision[:LONGEST_LIST]]
     if len(found.by_decision) > LONGEST_LIST:
-        told.append(f"{len(found.by_decision) - LONGEST_LIST} more kinds of change are in the table.")
+        words.append(f"{len(found.by_decision) - LONGEST_LIST} more kinds of change are in the table.")
     if found.by_decision:
-        told.append("Ranges hold 90 percent.")
-    names = {row.chip for row in found.chips}
-    told.append(
-        f"{len(names)} chip{'s' * (len(names) != 1)} {'are' if len(names) != 1 else 'is'} of another level on at least one day."
-        if names
-        else "No chip is of another level."
-    )
+        words.append("Ranges hold 90 percent.")
+    if names := {row.chip for row in found.chips}:
+        when = "" if all(row.first is None for row in found.chips) else " on at least one day"
+        chips = "1 chip is" if len(names) == 1 else f"{len(names):,} chips are"
+        words.append(f"{chips} of another level{when}.")
+    else:
+        words.append("No chip is of another level.")
     if uncounted := sum(row.uncounted for row in found.by_decision):
-        told.append(
-            f"{_lines(uncounted)} are in no amount of H100-equivalents: the unit is no number of chips, or no TPP is known."
+        words.append(
+            f"{_are(uncounted, 'is', 'are')} in no sum of H100-equivalents: the unit is no number of chips, or no TPP is known."
         )
     if bounds := sum(row.bounds for row in found.by_decision):
-        told.append(f"{_lines(bounds)} say at least or at most; the figure is summed as it stands.")
-    return tuple(told)
+        words.append(f"{_are(bounds, 'says', 'say')} at least or at most; the figure is summed as it stands.")
+    return tuple(words)
 
 
 def flip(row: Flip) -> str:
     """One row in a sentence."""
-    much = f"{amount(row.chips)} chips, {amount(row.h100e)} H100-equivalents"
+    much = f"{told(row, row.chips)} chips, {told(row, row.h100e)} H100-equivalents"
     return f"{_lines(row.lines)} from {row.before} to {row.after}: {much}."
 
 
 def _lines(count: int) -> str:
     return f"{count:,} line{'s' * (count != 1)}"
+
+
+def _are(count: int, one: str, many: str) -> str:
+    return f"{_lines(count)} {one if count == 1 else many}"
+
+
+# --- tables for pages -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToldRow:
+    """A flip with its amounts in words."""
+
+    flip: Flip
+    chips: str
+    tpp: str
+    h100e: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToldTable:
+    """One table of flips. ``who``: heading of the column that says what a row is about, empty where it is about all;
+    ``left_off``: smaller rows that are not there."""
+
+    name: str
+    title: str
+    who: str
+    rows: tuple[ToldRow, ...]
+    left_off: int
+
+
+def tables(found: Comparison) -> tuple[ToldTable, ...]:
+    """The tables of a comparison, those by who it concerns only where something flips."""
+    found_tables = []
+    for name in TABLES:
+        flips: tuple[Flip, ...] = getattr(found, name)
+        rows = tuple(
+            ToldRow(row, told(row, row.chips), told(row, row.tpp), told(row, row.h100e)) for row in flips
+        )
+        found_tables.append(ToldTable(name, TITLES[name], WHO[name], rows, found.left_off.get(name, 0)))
+    return tuple(table for table in found_tables if table.rows)
 
 
 # --- one table --------------------------------------------------------------------------------------------------------------
@@ -114,7 +172,8 @@ COLUMNS = (
 
 
 def rows(found: Comparison) -> Iterator[list[str | int | float]]:
-    """All tables below one another, in :data:`COLUMNS`; texts are safe in a spreadsheet."""
+    """All tables below one another, in :data:`COLUMNS`; texts are safe in a spreadsheet, and sums that are not
+    known are blank."""
     sides = [found.records, safe(found.before.label), safe(found.after.label)]
     for chip in found.chips:
         days = ["" if day is None else day.isoformat() for day in (chip.first, chip.last)]
@@ -124,7 +183,9 @@ def rows(found: Comparison) -> Iterator[list[str | int | float]]:
         for row in getattr(found, table):
             texts = [safe(row.who), safe(row.name), "", "", safe(row.before), safe(row.after), ""]
             ends = [
-                getattr(of, end) for of in (row.chips, row.tpp, row.h100e) for end in ("low", "best", "high")
+                getattr(of, end) if is_known(row, of) else ""
+                for of in (row.chips, row.tpp, row.h100e)
+                for end in ("low", "best", "high")
             ]
             yield [table, *sides, *texts, row.lines, row.uncounted, row.bounds, *ends]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.judgement.comparison import Flip
-from tracker.judgement.telling import amount, figure
+from tracker.judgement.telling import figure, is_known, told
 from tracker.reports.charts import CHAR_PX, LinearAxis, _line, _svg, _text, clipped
 
 WIDTH = 860
@@ -33,12 +33,12 @@ def flip_chart(rows: Sequence[Flip], title: str, name: str = "flips", synthetic:
         parts += _row(row, TOP + ROW * index, axis)
     if len(rows) > MOST:
         parts.append(_text(2, bottom + 34, f"and {len(rows) - MOST} smaller rows in the table", "sub"))
-    told = "; ".join(
-        f"{row.before} to {row.after}: {amount(row.h100e)} H100-equivalents in {row.lines:,} lines"
+    words = "; ".join(
+        f"{row.before} to {row.after}: {told(row, row.h100e)} H100-equivalents in {row.lines:,} lines"
         for row in drawn
     )
     full = f"SYNTHETIC: {title}" if synthetic else title
-    return _svg(name, full, told, bottom + 44, parts, WIDTH)
+    return _svg(name, full, words, bottom + 44, parts, WIDTH)
 
 
 def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
@@ -47,11 +47,12 @@ def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
         _text(2, middle - 4, clipped(row.before, room), "label"),
         _text(2, middle + 12, clipped(f"\u2192 {row.after}", room), "label"),
     ]
-    lines = f"{row.lines:,} line{'s' * (row.lines != 1)}, {figure(row.chips.best)} chips"
-    value = figure(row.h100e.best) if row.uncounted < row.lines else "amount not known"
+    chips = f"{figure(row.chips.best)} chips" if is_known(row, row.chips) else "chips not known"
+    lines = f"{row.lines:,} line{'s' * (row.lines != 1)}, {chips}"
+    value = figure(row.h100e.best) if is_known(row, row.h100e) else "amount not known"
     spread = f" ({figure(row.h100e.low)}\u2013{figure(row.h100e.high)})"
     if (
-        row.uncounted < row.lines
+        is_known(row, row.h100e)
         and row.h100e.low != row.h100e.high
         and CHAR_PX * len(value + spread) < VALUE_PX
     ):
@@ -60,7 +61,7 @@ def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
     start = axis.at(0.0)
     bar = (
         f'<rect x="{start:.1f}" y="{middle - 9:.1f}" width="{max(1.0, x - start):.1f}" height="18" class="flip"/>'
-        if row.uncounted < row.lines
+        if is_known(row, row.h100e)
         else ""
     )
     whisker = (

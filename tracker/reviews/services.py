@@ -227,7 +227,8 @@ PARTS = (
 def role_permissions() -> dict[str, set[str]]:
     """What each role may do, as ``app.codename``; each role holds only what its work needs.
 
-    Reader looks. Analyst records and corrects. Reviewer also deletes, changes the law and closes discrepancies. Operator looks,
+    Reader looks. Analyst records and corrects, drafts law and asks what it would do. Reviewer also deletes, changes the law that
+    stands and closes discrepancies. Operator looks,
     starts runs and keeps the schedule and the record of sign-ins; accounts are kept by superusers alone.
     """
     ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
@@ -239,6 +240,7 @@ def role_permissions() -> dict[str, set[str]]:
         f"tracker.{verb}_{name}" for name in ledger if name not in LAW for verb in ("add", "change")
     }
     analyst |= {f"tracker.delete_{name}" for name in PARTS}
+    analyst.add("tracker.add_rulecomparison")
     reviewer = analyst | {f"tracker.{verb}_{name}" for name in ledger for verb in ("add", "change", "delete")}
     reviewer |= {"tracker.resolve_discrepancy", "tracker.add_reconciliationrun"}
     operator = reader | {"tracker.add_reconciliationrun", "axes.view_accessattempt", "axes.view_accesslog"}

@@ -681,29 +681,38 @@ def evaluate(
 # --- drafts of law --------------------------------------------------------------------------------------------------------
 
 LARGEST_DRAFT = 200_000
-"""Characters of a draft; all rule files of the seeds together have fewer."""
+"""Characters of a draft; the largest rule file of the seeds has a quarter of it."""
+DEEPEST_DRAFT = 30
+"""Lists and mappings inside one another; rule files go down to seven."""
 
 
 def read_draft(text: str, where: str, book: RuleBook) -> Draft:
     """A draft from its YAML, held against the rule book that it changes.
 
-    Raises BadInput naming what is wrong and how it is mended. References inside the YAML (``*name``) are refused: a few lines
+    Raises BadInput naming what is wrong and how it is mended. References inside the YAML (``*name``) are refused too: a few lines
     of them can stand for more text than a machine holds.
     """
     if len(text) > LARGEST_DRAFT:
         raise BadInput(f"{where}: {len(text):,} characters; a draft has at most {LARGEST_DRAFT:,}")
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                raise BadInput(
-                    f"{where}: *{event.anchor} refers to another place; write out what it stands for"
-                )
+        _refuse_traps(text, where)
         document = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError) as error:  # a day like 2026-02-30 is no YAMLError
         raise BadInput(f"{where}: not readable as YAML: {error}") from error
-    except RecursionError:
-        raise BadInput(f"{where}: not readable as YAML: brackets in brackets in brackets, too deep") from None
     return draft(document, book, where)
+
+
+def _refuse_traps(text: str, where: str) -> None:
+    """Refuse YAML that is short to write and long to read. The text is read only as far as the first of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise BadInput(f"{where}: *{event.anchor} refers to another place; write out what it stands for")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_DRAFT:
+            raise BadInput(
+                f"{where}: lists and mappings inside one another more than {DEEPEST_DRAFT} deep; no rule needs that"
+            )
 
 
 def save_draft(slug: str, text: str, book: RuleBook, where: str = "", note: str | None = None) -> RuleDraft:
