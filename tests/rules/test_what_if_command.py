@@ -13,8 +13,8 @@ from django.core.management import CommandError, call_command
 from tests import factories
 from tests.api.conftest import rules  # noqa: F401 - a fixture
 from tests.rules.conftest import SEEDS
-from tracker.models import ExportRule, RuleDraft
 from tracker.core.errors import BadInput
+from tracker.models import ExportRule, Organization, RuleDraft
 from tracker.rules.services import load_drafts, read_draft, rulebook
 
 ENFORCED = """schema: 1
@@ -24,16 +24,18 @@ change_rules:
 """
 
 
+def accelerator(slug, **figures):
+    maker = Organization.objects.filter(slug="nvidia").first() or factories.vendor("nvidia", country="US")
+    chip = factories.chip(slug, vendor=maker, marketed_for_datacenters=True, specified=False)
+    fast = {"fp8_tflops": 1979, "fp16_tflops": None, "die_area_mm2": 814, "io_bandwidth_gbs": 900}
+    factories.specification(chip, **fast | figures)
+    return chip
+
+
 @pytest.fixture
 def ledger(db, rules):  # noqa: F811
     """A line of a fast chip to Singapore, under the rules of the seeds."""
-    chip = factories.chip(
-        "synthetic-h",
-        vendor=factories.vendor("nvidia", country="US"),
-        marketed_for_datacenters=True,
-        specified=False,
-    )
-    factories.specification(chip, fp8_tflops=1979, fp16_tflops=None, die_area_mm2=814, io_bandwidth_gbs=900)
+    chip = accelerator("synthetic-h")
     buyer = factories.organization("synthetic-buyer", name="=SYNTHETIC(buyer)", country="SG")
     factories.stake(factories.organization("synthetic-parent", country="SG"), buyer, 100)
     factories.shipment(
@@ -155,20 +157,7 @@ def test_a_broken_draft_among_the_seeds_keeps_all_of_them_out(ledger, tmp_path):
 @pytest.fixture
 def cases(ledger):
     """Beside the line to Singapore: a chip with much bandwidth to China, and a buyer half owned by a listed firm."""
-    wide = factories.chip(
-        "synthetic-wide",
-        vendor=factories.vendor("nvidia", country="US"),
-        marketed_for_datacenters=True,
-        specified=False,
-    )
-    factories.specification(
-        wide,
-        fp8_tflops=1979,
-        fp16_tflops=None,
-        die_area_mm2=814,
-        io_bandwidth_gbs=900,
-        memory_bandwidth_gbs=4800,
-    )
+    wide = accelerator("synthetic-wide", memory_bandwidth_gbs=4800)
     factories.shipment(
         chip=wide,
         quantity=20,
@@ -182,14 +171,8 @@ def cases(ledger):
     affiliate = factories.organization("synthetic-affiliate", country="SG")
     factories.stake(listed, affiliate, 50)
     factories.stake(factories.organization("synthetic-other-half", country="SG"), affiliate, 50)
-    slow = factories.chip(
-        "synthetic-slow",
-        vendor=factories.vendor("nvidia", country="US"),
-        marketed_for_datacenters=True,
-        specified=False,
-    )
-    factories.specification(
-        slow, fp8_tflops=50, fp16_tflops=25, die_area_mm2=800, io_bandwidth_gbs=32, memory_bandwidth_gbs=300
+    slow = accelerator(
+        "synthetic-slow", fp8_tflops=50, fp16_tflops=25, io_bandwidth_gbs=32, memory_bandwidth_gbs=300
     )
     factories.shipment(
         chip=slow, quantity=30, is_exact=True, origin_country="TW", destination_country="SG", consignee=affiliate,

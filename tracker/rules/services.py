@@ -683,7 +683,7 @@ def evaluate(
 LARGEST_DRAFT = 200_000
 """Characters of a draft; the largest rule file of the seeds has a quarter of it."""
 DEEPEST_DRAFT = 30
-"""Lists and mappings inside one another; rule files go down to seven."""
+"""Lists and mappings inside one another; rule files go down to eight."""
 
 
 def read_draft(text: str, where: str, book: RuleBook) -> Draft:
