@@ -70,7 +70,7 @@ class ChipFlipRow(drf.Serializer):
 class SideRow(drf.Serializer):
     """One side of the comparison."""
 
-    label = drf.CharField(help_text="As it may be asked for again.")
+    name = drf.CharField(help_text="As it may be asked for again.")
     words = drf.CharField()
     day = drf.DateField(allow_null=True, help_text="Null: each line on the day it left.")
     digest = drf.CharField(help_text="SHA-256 of all rules of this side: equal digests, equal law.")
@@ -122,7 +122,7 @@ def diff_body(found: Comparison) -> dict[str, Any]:
 def _side(of: Side, digest: str, at: datetime | None) -> dict[str, Any]:
     draft = of.label.removeprefix("draft:").partition("@")[0] if of.label.startswith("draft:") else ""
     return {
-        "label": of.label,
+        "name": of.label,
         "words": side(of),
         "day": of.day,
         "digest": digest,

@@ -82,7 +82,7 @@ def test_two_days_are_compared_with_figures_units_sentences_and_links(api, moved
 def test_a_draft_is_held_against_the_law_as_it_stands(api, to_singapore):
     factories.rule_draft("enforced", document=ENFORCED)
     found = api.read("rules/diff/", to="draft:enforced", records="synthetic")
-    assert found["before"]["label"] == "law"
+    assert found["before"]["name"] == "law"
     assert found["before"]["digest"] != found["after"]["digest"]
     assert [
         (r["before"].split(":")[0], r["after"].split(":")[0], r["lines"]) for r in found["by_decision"]

@@ -54,6 +54,10 @@ def _asked(request: HttpRequest, before: AskedSide, after: AskedSide, records: s
 class DraftForm(ReasonForm):
     """A draft, held against the rules that stand before it may be saved. Its title is the one that the document gives itself."""
 
+    def clean_document(self) -> str:
+        """Line ends as in the file it may have come from: a browser sends others, which would look like a change."""
+        return str(self.cleaned_data["document"]).replace("\r\n", "\n")
+
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if text := cleaned.get("document"):

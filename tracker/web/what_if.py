@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -18,7 +19,7 @@ LISTED = 200
 """Comparisons and drafts on the list, the latest first; the API has all."""
 
 
-def _finished():
+def _finished() -> QuerySet[RuleComparison]:
     return RuleComparison.objects.filter(status=RuleComparison.Status.FINISHED).select_related(
         "before_draft", "after_draft"
     )
