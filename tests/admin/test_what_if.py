@@ -5,12 +5,15 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
+from django.db.utils import OperationalError
 from django.urls import reverse
+from django.utils import timezone
 
 from tests import factories
 from tests.admin.forms import filled_in
 from tracker import tasks
-from tracker.judgement.services import run_comparison
+from tracker.judgement import services
+from tracker.judgement.services import run_comparison, waiting_comparisons
 from tracker.models import RuleComparison, RuleDraft
 
 pytestmark = pytest.mark.django_db
@@ -168,6 +171,29 @@ def test_what_a_worker_could_not_do_is_told_on_the_page(analyst, law):
     assert run_comparison(row.pk) == "failed"
     page = analyst.get(url("rulecomparison", "change", row.pk)).content.decode()
     assert "draft broken: not a draft of rules" in page
+
+
+def test_a_surprise_in_a_worker_ends_in_failure_and_a_lost_database_does_not(law, monkeypatch):
+    row = factories.rule_comparison(status="queued", result={}, as_known_at=law.recorded_at)
+
+    def broken(error):
+        def compare(*args, **given):
+            raise error
+
+        return compare
+
+    monkeypatch.setattr(services, "compare_sides", broken(OperationalError("the server went away")))
+    with pytest.raises(OperationalError):
+        run_comparison(row.pk)
+    row.refresh_from_db()
+    assert row.status == "queued"
+    assert waiting_comparisons(timezone.now()) == [row.pk]
+
+    monkeypatch.setattr(services, "compare_sides", broken(KeyError("secret")))
+    with pytest.raises(KeyError):
+        run_comparison(row.pk)
+    row.refresh_from_db()
+    assert (row.status, row.error) == ("failed", "It broke off (KeyError); the log of the worker says where.")
 
 
 def test_asking_of_a_draft_that_no_longer_fits_the_law_is_refused_in_words(analyst, law, queued):

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.utils import InterfaceError, OperationalError
 from django.utils import timezone
 
 from tracker.chips.specs import tpp
@@ -416,10 +417,25 @@ def run_comparison(pk: int) -> str:
             row.save()
             return "finished"
     except TrackerError as error:
-        RuleComparison.objects.filter(pk=pk).update(
-            status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=str(error)
-        )
+        _end_in_failure(pk, str(error))
         return "failed"
+    except (OperationalError, InterfaceError):
+        raise  # the database went away: it is still to be done, and whoever looks for lost work finds it
+    except Exception as error:
+        _end_in_failure(pk, f"It broke off ({type(error).__name__}); the log of the worker says where.")
+        raise
+
+
+def _end_in_failure(pk: int, words: str) -> None:
+    RuleComparison.objects.filter(pk=pk).update(
+        status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=words
+    )
+
+
+def waiting_comparisons(asked_before: datetime) -> list[int]:
+    """Comparisons asked for before an instant and neither finished nor failed; one may be under way."""
+    found = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
+    return list(found.order_by("pk").values_list("pk", flat=True))
 
 
 def kept_comparison(pk: int) -> Comparison | None:
