@@ -357,6 +357,28 @@ class RequirementFilter(LedgerFilterSet):
         }  # fmt: skip
 
 
+class RuleDraftFilter(LedgerFilterSet):
+    source = slugs("source")
+    not_filtered = ("title", "document", "note", *VERSION_TEXTS)
+
+    class Meta:
+        model = models.RuleDraft
+        fields = VERSION | {"slug": ONE_OF}
+
+
+class RuleComparisonFilter(LedgerFilterSet):
+    before_draft = slugs("before_draft")
+    after_draft = slugs("after_draft")
+    not_filtered = ("requested_by", "error", "result")
+
+    class Meta:
+        model = models.RuleComparison
+        fields = IDS | {
+            "key": ONE_OF, "before_day": DAYS, "after_day": DAYS, "records": ONE_OF, "as_known_at": SPAN, "status": ONE_OF,
+            "created_at": ["gte", "lte"], "finished_at": DAYS,
+        }  # fmt: skip
+
+
 class CountryGroupFilter(LedgerFilterSet):
     union = holds("union")
     minus = holds("minus")

@@ -106,6 +106,19 @@ class QuestionSchema(LedgerSchema):
         return []
 
 
+class DiffSchema(LedgerSchema):
+    """Of what flips between two sides of the law."""
+
+    def get_override_parameters(self) -> Parameters:
+        side = "A day, law, draft:NAME or draft:NAME@DAY"
+        return [
+            _query("from", f"{side}; law unless given."),
+            _query("to", f"{side}.", required=True),
+            _query("records", "Which records are judged; real unless given.", enum=["real", "synthetic"]),
+            *self.known_at_parameters(),
+        ]
+
+
 class HistorySchema(LedgerSchema):
     """Of the history of any record."""
 

@@ -685,6 +685,43 @@ class RequirementRow(LedgerSerializer):
         )  # fmt: skip
 
 
+class RuleDraftRef(LedgerSerializer):
+    api_url = ApiUrl("rule-drafts")
+
+    class Meta:
+        model = models.RuleDraft
+        fields = ("slug", "title", "api_url")
+
+
+class RuleDraftRow(LedgerSerializer):
+    source = SourceRef()
+    api_url = ApiUrl("rule-drafts")
+
+    class Meta:
+        model = models.RuleDraft
+        fields = ("id", "slug", "title", "document", "source", "note", *VERSION, "api_url")
+
+
+class RuleComparisonRow(LedgerSerializer):
+    before_draft = RuleDraftRef()
+    after_draft = RuleDraftRef()
+    api_url = ApiUrl("rule-comparisons", "key")
+
+    class Meta:
+        model = models.RuleComparison
+        fields = (
+            "id", "key", "before_draft", "before_day", "after_draft", "after_day", "records", "as_known_at", "status",
+            "created_at", "finished_at", "error", "api_url",
+        )  # fmt: skip
+
+
+class RuleComparisonDetail(RuleComparisonRow):
+    diff = Computed(help_text="As rules/diff/ gives it; null until the comparison is finished.")
+
+    class Meta(RuleComparisonRow.Meta):
+        fields = (*RuleComparisonRow.Meta.fields, "diff")
+
+
 class CountryGroupRef(LedgerSerializer):
     api_url = ApiUrl("country-groups", "name")
 

@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 from rest_framework.routers import SimpleRouter
 
+from api.comparisons import Diff
 from api.questions import QUESTIONS
 from api.views import Documentation, Record, Root, Unknown
 from api.viewsets import RESOURCES
@@ -19,6 +20,7 @@ v1: list[URLPattern | URLResolver] = [
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("docs/", Documentation.as_view(url_name="api:schema"), name="docs"),
     path("records/<slug:table>/<int:record_id>/", Record.as_view(), name="record"),
+    path("rules/diff/", Diff.as_view(), name="diff"),
     *(
         re_path(f"^{address}/?$", view.as_view(), name=address.replace("/", "-"))
         for address, view in QUESTIONS.items()

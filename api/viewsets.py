@@ -21,13 +21,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from api import access, errors, export, filters, judgements, parameters, rows, serializers
+from api import access, comparisons, errors, export, filters, judgements, parameters, rows, serializers
 from api.base import Reading
 from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
-from tracker.judgement.services import explain
+from tracker.judgement.services import explain, kept_comparison
 from tracker.organizations.models import OrganizationQuerySet
 from tracker.rules.services import classified
 
@@ -413,6 +413,26 @@ class LicenceRequirements(VersionedResource):
     searched = ("words", "rule_id", "citation")
 
 
+class RuleDrafts(VersionedResource):
+    """Drafts of law, suppositions and bills: what the rules would be with some of them changed. None of them is law."""
+
+    row_class, filterset_class, key = serializers.RuleDraftRow, filters.RuleDraftFilter, "slug"
+    orderings = ("slug", "recorded_at", "id")
+    searched = ("slug", "title")
+
+
+class RuleComparisons(Resource):
+    """Comparisons of two sides of the law over the whole ledger, as they were carried out; the detail holds what flips."""
+
+    row_class, filterset_class = serializers.RuleComparisonRow, filters.RuleComparisonFilter
+    detail_class, key = serializers.RuleComparisonDetail, "key"
+    orderings = ("-created_at", "key", "id")
+
+    def complete(self, record: dict[str, Any]) -> None:
+        found = kept_comparison(record["id"])
+        record["diff"] = found and comparisons.diff_body(found)
+
+
 class CountryGroups(VersionedResource):
     """Country groups of the regulations and sets put together from them, with their members and days."""
 
@@ -537,6 +557,8 @@ RESOURCES: dict[str, type[Resource]] = {
     "shipments": Shipments,
     "rules": Rules,
     "licence-requirements": LicenceRequirements,
+    "rule-drafts": RuleDrafts,
+    "rule-comparisons": RuleComparisons,
     "country-groups": CountryGroups,
     "country-members": CountryMembers,
     "runs": Runs,

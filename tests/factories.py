@@ -12,7 +12,10 @@ from datetime import UTC, date, datetime
 from itertools import count
 from typing import Any
 
+import orjson
+
 from tracker import models
+from tracker.judgement.comparison import Amount, ChipFlip, Comparison, Flip, Side
 
 _serial = count(1)
 
@@ -328,6 +331,48 @@ def country_group(
             group=row, country=country, period=(None, None), source=row.source
         )
     return row
+
+
+def rule_draft(slug: str | None = None, **given: Any) -> models.RuleDraft:
+    """A draft that changes nothing."""
+    title = given.pop("title", "SYNTHETIC draft")
+    values: dict[str, Any] = {"title": title, "document": f"schema: 1\ntitle: {title}\n"}
+    return models.RuleDraft.objects.create(slug=slug or _name("synthetic-draft"), **(values | given))
+
+
+def flip(before: str = "NO_LICENCE", after: str = "LICENCE", h100e: float = 1000.0, **given: Any) -> Flip:
+    """Two lines that come to something else, with a tenth of spread either way."""
+    spread = Amount(0.9 * h100e, h100e, 1.1 * h100e)
+    values: dict[str, Any] = {
+        "who": "", "name": "", "lines": 2, "uncounted": 0, "bounds": 0, "chips": spread, "tpp": spread.over(1 / 15832),
+        "h100e": spread,
+    }  # fmt: skip
+    return Flip(before=before, after=after, **(values | given))
+
+
+def comparison(**given: Any) -> Comparison:
+    """What was found between two days."""
+    flips = (flip(),)
+    values: dict[str, Any] = {
+        "before": Side("2023-11-16", date(2023, 11, 16)), "after": Side("2023-11-17", date(2023, 11, 17)),
+        "before_digest": _sha256("before"), "after_digest": _sha256("after"), "as_known_at": datetime(2026, 3, 1, tzinfo=UTC),
+        "records": "real", "judged": 5, "changed": 2,
+        "chips": (ChipFlip("synthetic-chip", None, None, "none", "b", "3A090.b.2"),), "by_decision": flips,
+        "by_chip": (flip(who="synthetic-chip", name="SYNTHETIC chip"),), "by_consignee": (flip(name="not recorded"),),
+        "by_destination": (flip(who="CN", name="CN"),), "left_off": {"by_chip": 0, "by_consignee": 3, "by_destination": 0},
+    }  # fmt: skip
+    return Comparison(**(values | given))
+
+
+def rule_comparison(key: str | None = None, **given: Any) -> models.RuleComparison:
+    """A finished comparison of two days; ``found``: what it found."""
+    found = given.pop("found", None) or comparison(records=given.get("records", "real"))
+    values: dict[str, Any] = {
+        "before_day": date(2023, 11, 16), "after_day": date(2023, 11, 17), "as_known_at": found.as_known_at,
+        "requested_by": "synthetic analyst", "status": "finished", "finished_at": datetime(2026, 3, 1, 1, tzinfo=UTC),
+        "result": orjson.loads(orjson.dumps(found.as_dict())),
+    }  # fmt: skip
+    return models.RuleComparison.objects.create(key=key or _name("synthetic-comparison"), **(values | given))
 
 
 def run(key: str | None = None, **given: Any) -> models.ReconciliationRun:

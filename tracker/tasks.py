@@ -9,7 +9,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from tracker.judgement.models import RuleComparison
-from tracker.judgement.services import AskedSide, request_comparison, run_comparison
+from tracker.judgement.services import (
+    AskedSide,
+    request_comparison,
+    run_comparison,
+    waiting_comparisons,
+)
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reports.services import build_report
@@ -60,12 +65,15 @@ def build_run_report(run_id: int) -> str:
 
 @shared_task(name="tracker.reap_runs")
 def reap_runs() -> int:
-    """Queue again what died with its worker or was lost by the broker, and close what is complete; returns shares queued."""
+    """Queue again what died with its worker or was lost by the broker, comparisons of law as well, and close what is complete;
+    returns shares queued."""
     waiting = services.unfinished_shares(queued_before=timezone.now() - QUEUE_PATIENCE)
     for pk in waiting:
         reconcile_share.delay(pk)
     for run_id in services.going_runs():
         close_run.delay(run_id)
+    for pk in waiting_comparisons(timezone.now() - QUEUE_PATIENCE):
+        compare_rules.delay(pk)
     return len(waiting)
 
 

@@ -52,7 +52,9 @@ def world(db):
     factories.shipment(
         "a-shipment", documented_by=(claim,), chip=cast.chip, licence=licence, shipper=cast.vendor
     )
-    rule = factories.export_rule(enforcement="in force", verification="verified")
+    rule = factories.export_rule(
+        enforcement="in force", verification="verified", sources=["https://example.org/synthetic-source"]
+    )
     dates = (date(2024, 1, 1), None)
     models.RuleInterval.objects.create(rule=rule, period=dates, status="active")
     models.LicenceRequirement.objects.create(
@@ -63,9 +65,11 @@ def world(db):
         words="Chips to MY",
         verification="x",
         source=cast.source,
+        sources=["https://example.org/synthetic-source"],
     )
     group = models.CountryGroup.objects.create(name="D:5", label="Arms embargoes", source=cast.source)
     models.CountryGroupMember.objects.create(group=group, country="CN", period=dates, source=cast.source)
+    factories.rule_comparison(after_draft=factories.rule_draft())
     run = factories.run()
     factories.partition(run)
     factories.cell(run)

@@ -79,6 +79,8 @@ def world(db: None) -> factories.Cast:
     factories.rule_interval(rule, since=factories.date(2024, 6, 1), until=factories.date(2024, 9, 1))
     factories.licence_requirement(10)
     factories.country_group("synthetic:5", countries=("CN", "MO"))
+    draft = factories.rule_draft("synthetic-draft")
+    factories.rule_comparison("synthetic-comparison", after_draft=draft)
     run = factories.run("synthetic-run")
     factories.partition(run)
     factories.cell(run)

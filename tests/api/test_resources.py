@@ -27,7 +27,7 @@ NOT_SHOWN = {
     "recorded_by": "in the versions of the record", "recorded_reason": "in the versions", "recorded_batch": "in the versions",
     "decided_by": "a name of staff", "loaded_by": "a name of staff",
     "requested_by": "a name of staff", "assignee": "a name of staff",
-    "html": "a download", "csv": "a download",
+    "html": "a download", "csv": "a download", "result": "in the detail, as rules/diff/ gives it",
 }  # fmt: skip
 
 

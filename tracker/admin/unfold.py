@@ -81,6 +81,8 @@ NAVIGATION: list[dict[str, Any]] = [
             _page("Export rules", "gavel", "exportrule"),
             _page("Licence matrix", "grid_on", "licencerequirement"),
             _page("Country groups", "public", "countrygroup"),
+            _page("Drafts", "edit_note", "ruledraft"),
+            _page("What if", "difference", "rulecomparison"),
         ],
     },
     {

@@ -27,7 +27,7 @@ from tracker.imports.parse import LARGEST_FILE, FileSpec, Row, Values, parse
 from tracker.imports.references import endless_chains, layers, named, second_first_ranks, unknown_names
 from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Alias, ListEntry, Organization, OwnershipStake
-from tracker.rules.services import load_rules
+from tracker.rules.services import load_drafts, load_rules
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
 
@@ -305,7 +305,8 @@ class Reading:
 
 
 def load_seeds(directory: Path, actor: str, reason: str = "") -> ImportRun:
-    """Load the seed files of ``directory`` (those of :data:`tracker.imports.seedfiles.FILES` that are there, and ``rules/``).
+    """Load the seed files of ``directory`` (those of :data:`tracker.imports.seedfiles.FILES` that are there, ``rules/`` and
+    ``drafts/``).
 
     Everything is read and checked before anything is written, and written in one transaction whose changes carry ``actor``,
     ``reason`` and the key of the run as their batch. One problem and nothing is written: the run is ``refused`` and keeps every
@@ -353,7 +354,8 @@ def _read(directory: Path) -> Reading:
         rows, problems = parse(seedfiles.FILES[path.name], data)
         reading.rows[path.name] = rows
         reading.problems += problems
-    for path in sorted([*directory.glob("rules/*.yaml"), *directory.glob("country_groups.yaml")]):
+    folders = ("rules/*.yaml", "country_groups.yaml", "drafts/*.yaml")
+    for path in sorted(path for pattern in folders for path in directory.glob(pattern)):
         digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     reading.sha256 = digest.hexdigest()
     return reading
@@ -478,6 +480,10 @@ def _written(
                 # Rules cite pages; where the files describe such a page, that description is the one to keep.
                 rules = load_rules(directory / "rules")
                 counts["rules"] = Loaded(rules.created, rules.updated, rules.unchanged).as_counts()
+                drafts = load_drafts(directory / "drafts")
+                counts["drafts of rules"] = Loaded(
+                    drafts.created, drafts.updated, drafts.unchanged
+                ).as_counts()
     return counts
 
 

@@ -102,6 +102,39 @@ class Comparison:
         """Plain values for JSON; days and instants stay as they are."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> Comparison:
+        """The comparison that :meth:`as_dict` gave, also where JSON made texts of its days."""
+        at = kept["as_known_at"]
+        tables = {
+            name: tuple(
+                Flip(**{**row, **{key: Amount(**row[key]) for key in ("chips", "tpp", "h100e")}})
+                for row in kept[name]
+            )
+            for name in TABLES
+        }
+        return cls(
+            **{
+                **kept,
+                **tables,
+                "before": Side(kept["before"]["label"], _day(kept["before"]["day"])),
+                "after": Side(kept["after"]["label"], _day(kept["after"]["day"])),
+                "as_known_at": datetime.fromisoformat(at) if isinstance(at, str) else at,
+                "chips": tuple(
+                    ChipFlip(**{**row, "first": _day(row["first"]), "last": _day(row["last"])})
+                    for row in kept["chips"]
+                ),
+            }
+        )
+
+
+TABLES = ("by_decision", "by_chip", "by_consignee", "by_destination")
+"""The tables of flips that a comparison holds."""
+
+
+def _day(value: Any) -> date | None:
+    return date.fromisoformat(value) if isinstance(value, str) else value
+
 
 @dataclass(frozen=True, slots=True)
 class Sums:

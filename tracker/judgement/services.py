@@ -9,10 +9,10 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-import yaml
 from django.core.cache import cache
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.utils import InterfaceError, OperationalError
 from django.utils import timezone
 
 from tracker.chips.specs import ChipSpec, tpp
@@ -21,19 +21,18 @@ from tracker.core.period import DAY, Period
 from tracker.core.quantity import Quantity, ReadingParameters, StandardReading
 from tracker.core.services import settled_instant
 from tracker.judgement.bench import Bench, Line
-from tracker.judgement.comparison import Comparison, Flip, Side, Sums, chip_flips, flip
+from tracker.judgement.comparison import FIRST_DAY, Comparison, Flip, Side, Sums, chip_flips, flip
 from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
 from tracker.licences.account import Terms, Use, faults
 from tracker.licences.models import LicenceItem
 from tracker.organizations.models import Organization
 from tracker.rules.classify import Classification, compared
-from tracker.rules.drafts import Draft, draft
-from tracker.rules.licensing import CONSIGNEE, END_USER, Party, Verdict, verdict
+from tracker.rules.licensing import CONSIGNEE, END_USER, HQ_SET, Party, Verdict, verdict
 from tracker.rules.models import RuleDraft
 from tracker.rules.parameters import RuleBook, RuleSet
 from tracker.rules.question import Question, WrongFields
-from tracker.rules.services import rulebook, specs_of_chip
+from tracker.rules.services import read_draft, rulebook, specs_of_chip
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import house, in_chips
 
@@ -317,7 +316,7 @@ def compare(
     at: datetime | None = None,
     records: str = "real",
     reading: ReadingParameters | None = None,
-    seconds: int | None = None,
+    seconds: float | None = None,
 ) -> Comparison:
     """Judge a ledger under two rule books, or on two days, and tell what is another: chips, lines, quantities.
 
@@ -361,7 +360,7 @@ def compare(
 
 
 @contextmanager
-def _patience(cursor: CursorWrapper, seconds: int | None) -> Iterator[None]:
+def _patience(cursor: CursorWrapper, seconds: float | None) -> Iterator[None]:
     if seconds is not None:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds}s"])
     yield
@@ -483,23 +482,41 @@ def compare_sides(
     *,
     at: datetime | None = None,
     records: str = "real",
-    seconds: int | None = None,
+    seconds: float | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> Comparison:
     """:func:`compare` for sides as somebody names them, with rules and drafts as known at ``at``.
 
-    Raises BadInput where the sides are one and the same or a draft cannot be read, UnknownName where there is no such draft.
+    ``given``: drafts that are not kept in the ledger, in YAML by name; they go before those that are.
+
+    Raises BadInput where the sides are one and the same, a draft cannot be read or there is no law to judge by, UnknownName
+    where there is no such draft.
     """
     if before == after:
         raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
-    book = rulebook(at)
-    books = [_book_of(side, book, at) for side in (before, after)]
+    book = _law(at)
+    books = [_book_of(side, book, at, given) for side in (before, after)]
     sides = Side(before.label, before.day), Side(after.label, after.day)
     return compare(books[0], books[1], sides, at=at, records=records, seconds=seconds)
 
 
-def _book_of(side: AskedSide, book: RuleBook, at: datetime | None) -> RuleBook:
+def _law(at: datetime | None) -> RuleBook:
+    book = rulebook(at)
+    if HQ_SET not in book.groups_on(FIRST_DAY).groups.keys() | {found.name for found in book.sets}:
+        when = f" as known at {at.isoformat()}" if at else ""
+        raise BadInput(
+            f"there is no law to judge by{when}: no country set {HQ_SET!r} is recorded; load the rules first"
+        )
+    return book
+
+
+def _book_of(
+    side: AskedSide, book: RuleBook, at: datetime | None, given: Mapping[str, str] | None = None
+) -> RuleBook:
     if not side.draft:
         return book
+    if given and side.draft in given:
+        return read_draft(given[side.draft], side.draft, book).book
     row = RuleDraft.objects.known_at(at).filter(slug=side.draft).first()
     if row is None:
         raise UnknownName(f"there is no draft of rules {side.draft!r}; the list of drafts has all names")
@@ -516,7 +533,7 @@ def request_comparison(
     if before == after:
         raise BadInput("the two sides are the same, so nothing can flip; name two days, or a draft")
     at = settled_instant()
-    book, drafts = rulebook(at), {}
+    book, drafts = _law(at), {}
     for side in (before, after):
         if side.draft:
             _book_of(side, book, at)
@@ -568,16 +585,28 @@ def run_comparison(pk: int) -> str:
             row.save()
             return "finished"
     except TrackerError as error:
-        RuleComparison.objects.filter(pk=pk).update(
-            status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=str(error)
-        )
+        _end_in_failure(pk, str(error))
         return "failed"
+    except (OperationalError, InterfaceError):
+        raise  # the database went away: it is still to be done, and whoever looks for lost work finds it
+    except Exception as error:
+        _end_in_failure(pk, f"It broke off ({type(error).__name__}); the log of the worker says where.")
+        raise
 
 
-def read_draft(text: str, where: str, book: RuleBook) -> Draft:
-    """A draft from its YAML. Raises BadInput naming what is wrong and how it is mended."""
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise BadInput(f"{where}: not readable as YAML: {error}") from error
-    return draft(document, book, where)
+def _end_in_failure(pk: int, words: str) -> None:
+    RuleComparison.objects.filter(pk=pk).update(
+        status=RuleComparison.Status.FAILED, finished_at=timezone.now(), error=words
+    )
+
+
+def waiting_comparisons(asked_before: datetime) -> list[int]:
+    """Comparisons asked for before an instant and neither finished nor failed; one may be under way."""
+    found = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
+    return list(found.order_by("pk").values_list("pk", flat=True))
+
+
+def kept_comparison(pk: int) -> Comparison | None:
+    """What a stored comparison found; None until it is finished."""
+    row = RuleComparison.objects.filter(pk=pk, status=RuleComparison.Status.FINISHED).first()
+    return Comparison.from_dict(row.result) if row else None

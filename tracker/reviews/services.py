@@ -230,9 +230,9 @@ PARTS = (
 def role_permissions() -> dict[str, set[str]]:
     """What each role may do, as ``app.codename``; each role holds only what its work needs.
 
-    Reader looks. Analyst records and corrects, and starts screenings. Reviewer also deletes, changes the law, loads screening
-    lists, closes discrepancies and decides screening matches. Operator looks, starts runs and screenings, and keeps the schedule
-    and the record of sign-ins; accounts are kept by superusers alone.
+    Reader looks. Analyst records and corrects, starts screenings, drafts law and asks what it would do. Reviewer also deletes,
+    changes the law that stands, loads screening lists, closes discrepancies and decides screening matches. Operator looks, starts
+    runs and screenings, and keeps the schedule and the record of sign-ins; accounts are kept by superusers alone.
     """
     ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
     ledger = [
@@ -244,7 +244,8 @@ def role_permissions() -> dict[str, set[str]]:
     analyst = reader | {
         f"tracker.{verb}_{name}" for name in ledger if name not in LAW for verb in ("add", "change")
     }
-    analyst |= {f"tracker.delete_{name}" for name in PARTS} | {"tracker.run_screening"}
+    analyst |= {f"tracker.delete_{name}" for name in PARTS}
+    analyst |= {"tracker.run_screening", "tracker.add_rulecomparison"}
     reviewer = analyst | {f"tracker.{verb}_{name}" for name in ledger for verb in ("add", "change", "delete")}
     reviewer |= {
         "tracker.resolve_discrepancy",

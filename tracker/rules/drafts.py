@@ -5,7 +5,8 @@ alter fields of what stands, ``remove_rules`` and ``remove_rows`` take away, ``m
 of groups, ``rules`` and ``matrix`` add. The whole is checked like rule files.
 
     schema: 1
-    title: The framework of January 2025, enforced
+    title: "Supposed: the framework of January 2025, enforced"
+    sources: ["https://example.org/bill"]
     change_rules:
       US-AIDIFF-2025: {enforcement: in force}
 """
@@ -21,17 +22,21 @@ from tracker.rules import schema
 from tracker.rules.parameters import MatrixRow, Membership, Rule, RuleBook
 
 FIELDS = (
-    "schema", "title", "summary", "regime", "change_rules", "change_rows", "remove_rules", "remove_rows", "members", "leave",
-    "rules", "matrix",
+    "schema", "title", "summary", "sources", "regime", "change_rules", "change_rows", "remove_rules", "remove_rows", "members",
+    "leave", "rules", "matrix",
 )  # fmt: skip
+LONGEST_TITLE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A draft as read: its title, and the rule book it would make."""
+    """A draft as read: what it says of itself, and the rule book it would make. ``sources``: the bill or proposal it is made
+    after, the main one first; none for a thought of our own."""
 
     title: str
     book: RuleBook
+    summary: str = ""
+    sources: tuple[str, ...] = ()
 
 
 def draft(document: Any, book: RuleBook, where: str) -> Draft:
@@ -43,14 +48,21 @@ def draft(document: Any, book: RuleBook, where: str) -> Draft:
         raise BadInput(f"{where}: not a draft of rules; it must begin with 'schema: 1'")
     read = schema.Reader(document, where)
     read.only(FIELDS)
+    title = read.text("title", required=True)
+    if len(title) > LONGEST_TITLE:
+        raise BadInput(
+            f"{where}: field 'title' has {len(title)} characters; write at most {LONGEST_TITLE}, and the rest into 'summary'"
+        )
     groups = set(book.group_names)
     rules = _rules(read, book)
     rows = _rows(read, book)
     for mistake in (*schema.rule_mistakes(rules), *schema.row_mistakes(rows, rules, groups)):
         raise BadInput(f"{where}: {mistake}")
     return Draft(
-        title=read.text("title", required=True),
+        title=title,
         book=replace(book, rules=tuple(rules), matrix=tuple(rows), memberships=_members(read, book)),
+        summary=read.text("summary"),
+        sources=read.texts("sources"),
     )
 
 

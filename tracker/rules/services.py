@@ -6,6 +6,7 @@ import csv
 import hashlib
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,11 +32,13 @@ from tracker.organizations.models import Alias, Organization
 from tracker.rules import catalogue, schema, table
 from tracker.rules.answers import DailyLaw, Vendor
 from tracker.rules.classify import Classification, classify, compared
+from tracker.rules.drafts import Draft, draft
 from tracker.rules.models import (
     CountryGroup,
     CountryGroupMember,
     ExportRule,
     LicenceRequirement,
+    RuleDraft,
     RuleInterval,
 )
 from tracker.rules.parameters import CountrySet, Membership, RuleBook, RuleSet
@@ -599,6 +602,84 @@ def classified(chip: str, on: date, known_at: datetime | None = None) -> Classif
     rules = book.on(on)
     now = compared(specs, rules)
     return Classified(now, rules, stretches(specs, book))
+
+
+# --- drafts of law --------------------------------------------------------------------------------------------------------
+
+LARGEST_DRAFT = 200_000
+"""Characters of a draft; the largest rule file of the seeds has a quarter of it."""
+DEEPEST_DRAFT = 30
+"""Lists and mappings inside one another; rule files go down to eight."""
+
+
+def read_draft(text: str, where: str, book: RuleBook) -> Draft:
+    """A draft from its YAML, held against the rule book that it changes.
+
+    Raises BadInput naming what is wrong and how it is mended. References inside the YAML (``*name``) are refused too: a few lines
+    of them can stand for more text than a machine holds.
+    """
+    if len(text) > LARGEST_DRAFT:
+        raise BadInput(f"{where}: {len(text):,} characters; a draft has at most {LARGEST_DRAFT:,}")
+    try:
+        _refuse_traps(text, where)
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError) as error:  # a day like 2026-02-30 is no YAMLError
+        raise BadInput(f"{where}: not readable as YAML: {error}") from error
+    return draft(document, book, where)
+
+
+def _refuse_traps(text: str, where: str) -> None:
+    """Refuse YAML that is short to write and long to read. The text is read only as far as the first of it."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise BadInput(f"{where}: *{event.anchor} refers to another place; write out what it stands for")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST_DRAFT:
+            raise BadInput(
+                f"{where}: lists and mappings inside one another more than {DEEPEST_DRAFT} deep; no rule needs that"
+            )
+
+
+def save_draft(slug: str, text: str, book: RuleBook, where: str = "", note: str | None = None) -> RuleDraft:
+    """Keep a draft under a short name, or bring the one that has it up to date; what says the same already makes no version.
+
+    Actor and reason are those of the :func:`tracker.core.services.recording` around the call. The first of the draft's sources
+    becomes its source. Raises BadInput for a name that is none and for whatever :func:`read_draft` refuses.
+    """
+    return _kept_draft(slug, text, book, where or slug, note, Loaded())
+
+
+def load_drafts(directory: Path) -> Loaded:
+    """Load every draft of ``directory`` (``*.yaml``) under the name of its file, held against the rules that stand.
+
+    All or nothing; the same files twice change nothing, and drafts that no file mentions stay. Raises BadInput.
+    """
+    loaded, book = Loaded(), rulebook()
+    with transaction.atomic():
+        for path in sorted(directory.glob("*.yaml")):
+            try:
+                text = path.read_text(encoding="utf-8")
+            except UnicodeDecodeError as error:
+                raise BadInput(f"{path.name}: not readable as text in UTF-8: {error}") from error
+            _kept_draft(path.stem, text, book, path.name, None, loaded)
+    return loaded
+
+
+def _kept_draft(
+    slug: str, text: str, book: RuleBook, where: str, note: str | None, loaded: Loaded
+) -> RuleDraft:
+    if not re.fullmatch(r"[-a-zA-Z0-9_]{1,80}", slug):
+        raise BadInput(f"{slug!r} is no name of a draft; use letters, digits and hyphens, at most 80")
+    found = read_draft(text, where, book)
+    values: dict[str, Any] = {"slug": slug, "title": found.title, "document": text}
+    values["source"] = sources_for_urls(found.sources)[found.sources[0]] if found.sources else None
+    if note is not None:
+        values["note"] = note
+    kept: RuleDraft = _saved(
+        RuleDraft, RuleDraft.objects.select_related("source").filter(slug=slug).first(), values, loaded
+    )
+    return kept
 
 
 # --- tables of chips ------------------------------------------------------------------------------------------------------
