@@ -14,6 +14,7 @@ from datetime import date
 
 from tracker.core.period import Period
 from tracker.organizations.ownership import (
+    THRESHOLD,
     OrgKey,
     Stake,
     affiliations,
@@ -108,6 +109,7 @@ class PartyBook:
         self._active = [i.period for i in intervals if i.status == Status.ACTIVE]
         self._unconfirmed = [i.period for i in intervals if i.status == Status.UNCONFIRMED]
         self._affiliates_days = _bounds(i.period for i in intervals)
+        self._threshold = _threshold(affiliates)
         self._approving = [row.period for row in self.listings if row.approves]
         self._circles: dict[int, _Circle] = {}
         self._profiles: dict[tuple[int, int], Profile] = {}
@@ -165,7 +167,11 @@ class PartyBook:
         ]
         owners, above = owners_on(circle.stakes, day), stakes_above(circle.stakes, day)
         listed = {row.organization_id for row in dated}
-        found = affiliations(day, listed, owners, self._active, self._unconfirmed) if listed else {}
+        found = (
+            affiliations(day, listed, owners, self._active, self._unconfirmed, self._threshold)
+            if listed
+            else {}
+        )
         # No recorded owner: the ultimate parents are not known, not absent.
         parents = None if body.is_aggregate or not above.get(body.id) else tops(body.id, above)
         known = parents.parents if parents is not None and parents.are_known else None
@@ -212,6 +218,12 @@ class _Circle:
 
 def _bounds(periods: Iterable[Period]) -> set[date]:
     return {day for period in periods for day in (period.start, period.end) if day}
+
+
+def _threshold(affiliates: Rule | None) -> float:
+    """Percent from which listed owners together restrict what they own: the share that the affiliates rule names."""
+    shares = [cap.limit for cap in affiliates.quantity_caps if cap.metric == "share"] if affiliates else []
+    return next((100 * share for share in shares if share is not None), THRESHOLD)
 
 
 def affiliates_rule(book: RuleBook) -> Rule | None:
