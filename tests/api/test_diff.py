@@ -11,6 +11,7 @@ from django.utils import timezone
 from api import comparisons
 from tests import factories
 from tests.reconciliation.test_worker_killed import database_url
+from tracker import models
 
 ENFORCED = """schema: 1
 title: "SYNTHETIC supposition: the framework enforced"
@@ -21,7 +22,9 @@ DAYS = {"from": "2023-11-16", "to": "2023-11-17", "records": "synthetic"}
 
 
 def accelerator(slug, **figures):
-    maker = factories.vendor("nvidia", country="US")
+    maker = models.Organization.objects.filter(slug="nvidia").first() or factories.vendor(
+        "nvidia", country="US"
+    )
     chip = factories.chip(slug, vendor=maker, marketed_for_datacenters=True, specified=False)
     factories.specification(chip, **figures)
     return chip
@@ -95,8 +98,11 @@ def test_a_draft_is_held_against_the_law_as_it_stands(api, to_singapore):
     assert on_a_day["changed"] == 0, "before the framework asked for anything"
 
 
-def test_only_real_records_are_judged_unless_others_are_asked_for(api, moved):
-    assert api.read("rules/diff/", **{"from": "2023-11-16", "to": "2023-11-17"})["judged"] == 0
+def test_only_real_records_and_chips_are_told_unless_others_are_asked_for(api, moved):
+    accelerator("real-chip", fp8_tflops=362, fp16_tflops=None, die_area_mm2=608, io_bandwidth_gbs=64)
+    found = api.read("rules/diff/", **{"from": "2023-11-16", "to": "2023-11-17"})
+    assert (found["judged"], [row["chip"] for row in found["chips"]]) == (0, ["real-chip"])
+    assert [row["chip"] for row in api.read("rules/diff/", **DAYS)["chips"]] == ["synthetic-small"]
 
 
 def test_the_ledger_is_read_as_known_at_an_instant(api, before_all, moved):

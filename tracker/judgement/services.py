@@ -85,6 +85,9 @@ def explain(reference: str, *, at: datetime | None = None, as_if: date | None = 
 LARGEST = 50
 """Rows of a comparison by chip, consignee and destination; the rest is counted."""
 
+SYNTHETIC = "synthetic"
+"""How the slug of a chip begins that the generator made; among real records it is not told, and no other among SYNTHETIC ones."""
+
 _FLIPS = """
 CREATE TEMPORARY TABLE flip ON COMMIT DROP AS
 SELECT l.line_id, concat_ws(': ', o.decision, nullif(o.policy, '')) AS before,
@@ -147,7 +150,11 @@ def compare(
         _sizes(cursor, at)
         rows = {what: _sums(cursor, at, what) for what in _WHO}
         cursor.execute("DROP TABLE flip, reading, size")
-        specs = scopes(at)[1]
+        kinds = [
+            spec
+            for spec in scopes(at)[1].values()
+            if spec.slug.startswith(SYNTHETIC) == (records == RuleComparison.Records.SYNTHETIC)
+        ]
     largest = {what: rows[what][0][:LARGEST] for what in rows}
     return Comparison(
         before=sides[0],
@@ -158,7 +165,7 @@ def compare(
         records=records,
         judged=judged,
         changed=changed,
-        chips=chip_flips(list(specs.values()), before, after, sides),
+        chips=chip_flips(kinds, before, after, sides),
         by_decision=tuple(rows["by_decision"][0]),
         by_chip=tuple(largest["by_chip"]),
         by_consignee=tuple(largest["by_consignee"]),
