@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -440,9 +440,19 @@ def _end_in_failure(pk: int, words: str) -> None:
 
 
 def waiting_comparisons(asked_before: datetime) -> list[int]:
-    """Comparisons asked for before an instant and neither finished nor failed; one may be under way."""
-    found = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
-    return list(found.order_by("pk").values_list("pk", flat=True))
+    """Comparisons asked for before an instant and neither finished nor failed; one may be under way. What waited for more than
+    :data:`PATIENCE` before that instant is given up: it may be what kills the workers."""
+    waiting = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
+    waiting.filter(created_at__lt=asked_before - PATIENCE).update(
+        status=RuleComparison.Status.FAILED,
+        finished_at=timezone.now(),
+        error="No worker carried it out in time; ask again when workers run.",
+    )
+    return list(waiting.order_by("pk").values_list("pk", flat=True))
+
+
+PATIENCE = timedelta(hours=6)
+"""How long a comparison may wait for a worker that carries it out."""
 
 
 def kept_comparison(pk: int) -> Comparison | None:
