@@ -171,6 +171,14 @@ def test_drafts_are_read_with_their_versions(api, db):
     assert [v["version"] for v in api.read("rule-drafts/synthetic-draft/versions/")["versions"]] == [1, 2]
 
 
+def test_a_sum_in_which_no_line_could_be_counted_is_null_and_not_nothing(api, db):
+    unknown, none = factories.flip(h100e=0, uncounted=2), factories.flip(h100e=0)
+    factories.rule_comparison("2026-03-01-1", found=factories.comparison(by_decision=(unknown, none)))
+    rows = api.read("rule-comparisons/2026-03-01-1/")["diff"]["by_decision"]
+    assert rows[0]["h100e"] == {"low": None, "best": None, "high": None, "unit": "H100-equivalents"}
+    assert rows[1]["h100e"]["best"] == 0
+
+
 def test_a_stored_comparison_shows_what_flips_once_it_is_finished(api, db):
     factories.rule_comparison("2026-03-01-1")
     factories.rule_comparison("2026-03-01-2", status="queued", result={}, finished_at=None)
