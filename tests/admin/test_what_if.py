@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from django.db.utils import OperationalError
@@ -188,12 +189,24 @@ def test_a_surprise_in_a_worker_ends_in_failure_and_a_lost_database_does_not(law
     row.refresh_from_db()
     assert row.status == "queued"
     assert waiting_comparisons(timezone.now()) == [row.pk]
+    assert waiting_comparisons(timezone.now() - timedelta(minutes=2)) == []
 
     monkeypatch.setattr(services, "compare_sides", broken(KeyError("secret")))
     with pytest.raises(KeyError):
         run_comparison(row.pk)
     row.refresh_from_db()
     assert (row.status, row.error) == ("failed", "It broke off (KeyError); the log of the worker says where.")
+
+
+def test_what_no_worker_carries_out_is_given_up_in_the_end(law):
+    row = factories.rule_comparison(status="queued", result={})
+    RuleComparison.objects.update(created_at=timezone.now() - timedelta(hours=7))
+    assert waiting_comparisons(timezone.now()) == []
+    row.refresh_from_db()
+    assert (row.status, row.error) == (
+        "failed",
+        "No worker carried it out in time; ask again when workers run.",
+    )
 
 
 def test_asking_of_a_draft_that_no_longer_fits_the_law_is_refused_in_words(analyst, law, queued):

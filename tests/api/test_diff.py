@@ -11,6 +11,7 @@ from django.utils import timezone
 from api import comparisons
 from tests import factories
 from tests.reconciliation.test_worker_killed import database_url
+from tracker import models
 
 ENFORCED = """schema: 1
 title: "SYNTHETIC supposition: the framework enforced"
@@ -21,7 +22,9 @@ DAYS = {"from": "2023-11-16", "to": "2023-11-17", "records": "synthetic"}
 
 
 def accelerator(slug, **figures):
-    maker = factories.vendor("nvidia", country="US")
+    maker = models.Organization.objects.filter(slug="nvidia").first() or factories.vendor(
+        "nvidia", country="US"
+    )
     chip = factories.chip(slug, vendor=maker, marketed_for_datacenters=True, specified=False)
     factories.specification(chip, **figures)
     return chip
@@ -95,8 +98,11 @@ def test_a_draft_is_held_against_the_law_as_it_stands(api, to_singapore):
     assert on_a_day["changed"] == 0, "before the framework asked for anything"
 
 
-def test_only_real_records_are_judged_unless_others_are_asked_for(api, moved):
-    assert api.read("rules/diff/", **{"from": "2023-11-16", "to": "2023-11-17"})["judged"] == 0
+def test_only_real_records_and_chips_are_told_unless_others_are_asked_for(api, moved):
+    accelerator("real-chip", fp8_tflops=362, fp16_tflops=None, die_area_mm2=608, io_bandwidth_gbs=64)
+    found = api.read("rules/diff/", **{"from": "2023-11-16", "to": "2023-11-17"})
+    assert (found["judged"], [row["chip"] for row in found["chips"]]) == (0, ["real-chip"])
+    assert [row["chip"] for row in api.read("rules/diff/", **DAYS)["chips"]] == ["synthetic-small"]
 
 
 def test_the_ledger_is_read_as_known_at_an_instant(api, before_all, moved):
@@ -163,6 +169,14 @@ def test_drafts_are_read_with_their_versions(api, db):
     draft.save()
     assert api.read("rule-drafts/synthetic-draft/")["source"]["slug"] == "synthetic-source"
     assert [v["version"] for v in api.read("rule-drafts/synthetic-draft/versions/")["versions"]] == [1, 2]
+
+
+def test_a_sum_in_which_no_line_could_be_counted_is_null_and_not_nothing(api, db):
+    unknown, none = factories.flip(h100e=0, uncounted=2), factories.flip(h100e=0)
+    factories.rule_comparison("2026-03-01-1", found=factories.comparison(by_decision=(unknown, none)))
+    rows = api.read("rule-comparisons/2026-03-01-1/")["diff"]["by_decision"]
+    assert rows[0]["h100e"] == {"low": None, "best": None, "high": None, "unit": "H100-equivalents"}
+    assert rows[1]["h100e"]["best"] == 0
 
 
 def test_a_stored_comparison_shows_what_flips_once_it_is_finished(api, db):

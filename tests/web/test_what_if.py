@@ -57,11 +57,12 @@ def test_the_list_stands_empty(client):
 
 def test_a_comparison_shows_words_picture_tables_chips_digests_and_instant(client, made):
     page = text(client, ONE)
-    assert "<h1>the law as it stands against draft safe-act</h1>" in page
+    assert "<h1>The law as it stands against draft safe-act</h1>" in page
+    assert "<b>Introduced, not law: a bill</b>" in page
     assert "Of 5 lines judged, 2 come to another decision or policy." in page
     assert "2 lines from NO_LICENCE to LICENCE: denial &lt;of all&gt;: 1,000 (900 to 1,100) chips" in page
     assert "2 lines are in no sum of H100-equivalents" in page
-    assert '<td class="num number">1,000 (900 to 1,100)</td>' in page
+    assert '<td class="num number">1,000<br><span class="soft ledger-note">900 to 1,100</span></td>' in page
     assert 'href="/chips/synthetic-chip/"' in page
     assert "3 smaller rows not shown" in page
     assert made.result["after_digest"] in page

@@ -167,6 +167,7 @@ class RuleComparisonAdmin(ReadOnlyAdmin):
     search_fields = ("key", "requested_by", "before_draft__slug", "after_draft__slug")
     search_help_text = "Name of the comparison, draft, or who asked"
     ordering = ("-created_at", "-id")
+    list_fullwidth = True
     actions_detail = ("ask_again",)
     change_form_template = "tracker/admin/comparison.html"
     fieldsets = ((None, {"fields": ()}),)  # the template shows the row
@@ -234,11 +235,11 @@ class RuleComparisonAdmin(ReadOnlyAdmin):
 
     @admin.display(description="Lines judged")
     def judged_count(self, obj: RuleComparison) -> str:
-        return obj.judged or marks.BLANK  # type: ignore[attr-defined]  # read by get_queryset
+        return f"{int(obj.judged):,}" if obj.judged else marks.BLANK  # type: ignore[attr-defined]  # read by get_queryset
 
     @admin.display(description="Another decision")
     def changed_count(self, obj: RuleComparison) -> str:
-        return obj.changed or marks.BLANK  # type: ignore[attr-defined]  # read by get_queryset
+        return f"{int(obj.changed):,}" if obj.changed else marks.BLANK  # type: ignore[attr-defined]  # read by get_queryset
 
 
 def _told(row: RuleComparison) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -279,6 +279,9 @@ def _catches(seconds: int) -> dict[str, list[tuple[str, int, float]]]:
 LARGEST = 50
 """Rows of a comparison by chip, consignee and destination; the rest is counted."""
 
+SYNTHETIC = "synthetic"
+"""How the slug of a chip begins that the generator made; among real records it is not told, and no other among SYNTHETIC ones."""
+
 _FLIPS = """
 CREATE TEMPORARY TABLE flip ON COMMIT DROP AS
 SELECT l.line_id, concat_ws(': ', o.decision, nullif(o.policy, '')) AS before,
@@ -337,7 +340,11 @@ def compare(
         _sizes(cursor, at)
         rows = {what: _sums(cursor, at, what, read) for what in _WHO}
         cursor.execute("DROP TABLE flip, size")
-        specs = scopes(at)[1]
+        kinds = [
+            spec
+            for spec in scopes(at)[1].values()
+            if spec.slug.startswith(SYNTHETIC) == (records == RuleComparison.Records.SYNTHETIC)
+        ]
     largest = {what: rows[what][0][:LARGEST] for what in rows}
     return Comparison(
         before=sides[0],
@@ -348,7 +355,7 @@ def compare(
         records=records,
         judged=judged,
         changed=changed,
-        chips=chip_flips(list(specs.values()), before, after, sides),
+        chips=chip_flips(kinds, before, after, sides),
         by_decision=tuple(rows["by_decision"][0]),
         by_chip=tuple(largest["by_chip"]),
         by_consignee=tuple(largest["by_consignee"]),
@@ -601,9 +608,19 @@ def _end_in_failure(pk: int, words: str) -> None:
 
 
 def waiting_comparisons(asked_before: datetime) -> list[int]:
-    """Comparisons asked for before an instant and neither finished nor failed; one may be under way."""
-    found = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
-    return list(found.order_by("pk").values_list("pk", flat=True))
+    """Comparisons asked for before an instant and neither finished nor failed; one may be under way. What waited for more than
+    :data:`PATIENCE` before that instant is given up: it may be what kills the workers."""
+    waiting = RuleComparison.objects.filter(status=RuleComparison.Status.QUEUED, created_at__lt=asked_before)
+    waiting.filter(created_at__lt=asked_before - PATIENCE).update(
+        status=RuleComparison.Status.FAILED,
+        finished_at=timezone.now(),
+        error="No worker carried it out in time; ask again when workers run.",
+    )
+    return list(waiting.order_by("pk").values_list("pk", flat=True))
+
+
+PATIENCE = timedelta(hours=6)
+"""How long a comparison may wait for a worker that carries it out."""
 
 
 def kept_comparison(pk: int) -> Comparison | None:

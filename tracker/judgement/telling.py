@@ -43,8 +43,17 @@ def amount(value: Amount) -> str:
     >>> amount(Amount(900, 1000, 1100)), amount(Amount(5, 5, 5))
     ('1,000 (900 to 1,100)', '5')
     """
-    best, low, high = figure(value.best), figure(value.low), figure(value.high)
-    return best if low == high else f"{best} ({low} to {high})"
+    return " ".join(filter(None, (figure(value.best), f"({span(value)})" if span(value) else "")))
+
+
+def span(value: Amount) -> str:
+    """The interval of a sum, empty where its ends read alike.
+
+    >>> span(Amount(900, 1000, 1100)), span(Amount(5, 5, 5))
+    ('900 to 1,100', '')
+    """
+    low, high = figure(value.low), figure(value.high)
+    return "" if low == high else f"{low} to {high}"
 
 
 def is_known(row: Flip, value: Amount) -> bool:
@@ -129,12 +138,21 @@ def _are(count: int, one: str, many: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ToldRow:
-    """A flip with its amounts in words."""
+    """A flip with its amounts in words: best estimate, and its range where it has one. ``tpp`` in millions of TOPS x bits."""
 
     flip: Flip
     chips: str
     tpp: str
     h100e: str
+    chips_range: str
+    tpp_range: str
+    h100e_range: str
+
+
+def told_row(row: Flip) -> ToldRow:
+    sums = (row.chips, row.tpp.over(1e6), row.h100e)
+    best = [figure(of.best) if is_known(row, of) else "not known" for of in sums]
+    return ToldRow(row, *best, *(span(of) for of in sums))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +172,7 @@ def tables(found: Comparison) -> tuple[ToldTable, ...]:
     found_tables = []
     for name in TABLES:
         flips: tuple[Flip, ...] = getattr(found, name)
-        rows = tuple(
-            ToldRow(row, told(row, row.chips), told(row, row.tpp), told(row, row.h100e)) for row in flips
-        )
+        rows = tuple(told_row(row) for row in flips)
         found_tables.append(ToldTable(name, TITLES[name], WHO[name], rows, found.left_off.get(name, 0)))
     return tuple(table for table in found_tables if table.rows)
 

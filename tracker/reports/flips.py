@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tracker.judgement.comparison import Flip
-from tracker.judgement.telling import figure, is_known, told
-from tracker.reports.charts import CHAR_PX, LinearAxis, _line, _svg, _text, clipped
+from tracker.judgement.telling import figure, is_known, span, told
+from tracker.reports.charts import LinearAxis, _line, _svg, _text, clipped
 
 WIDTH = 860
-LABELS, ROW, TOP = 330.0, 46.0, 30.0
-VALUE_PX = 178.0
+LABELS, ROW, TOP = 330.0, 56.0, 30.0
+VALUE_PX = 196.0
 MOST = 12
 """Rows drawn; the rest is in the table."""
 
@@ -42,7 +42,7 @@ def flip_chart(rows: Sequence[Flip], title: str, name: str = "flips", synthetic:
 
 
 def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
-    middle, room = top + ROW / 2, LABELS - 6
+    middle, room = top + ROW / 2, LABELS - 30
     texts = [
         _text(2, middle - 4, clipped(row.before, room), "label"),
         _text(2, middle + 12, clipped(f"\u2192 {row.after}", room), "label"),
@@ -50,13 +50,7 @@ def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
     chips = f"{figure(row.chips.best)} chips" if is_known(row, row.chips) else "chips not known"
     lines = f"{row.lines:,} line{'s' * (row.lines != 1)}, {chips}"
     value = figure(row.h100e.best) if is_known(row, row.h100e) else "amount not known"
-    spread = f" ({figure(row.h100e.low)}\u2013{figure(row.h100e.high)})"
-    if (
-        is_known(row, row.h100e)
-        and row.h100e.low != row.h100e.high
-        and CHAR_PX * len(value + spread) < VALUE_PX
-    ):
-        value += spread
+    spread = span(row.h100e) if is_known(row, row.h100e) else ""
     x, low, high = (axis.at(end) for end in (row.h100e.best, row.h100e.low, row.h100e.high))
     start = axis.at(0.0)
     bar = (
@@ -74,6 +68,7 @@ def _row(row: Flip, top: float, axis: LinearAxis) -> list[str]:
         *texts,
         bar,
         *whisker,
-        _text(WIDTH - VALUE_PX + 10, middle - 1, value, "value"),
-        _text(WIDTH - VALUE_PX + 10, middle + 13, lines, "sub"),
+        _text(WIDTH - VALUE_PX + 10, middle - 8, value, "value"),
+        _text(WIDTH - VALUE_PX + 10, middle + 6, spread or lines, "sub"),
+        _text(WIDTH - VALUE_PX + 10, middle + 20, lines, "sub") if spread else "",
     ]

@@ -40,7 +40,7 @@ def comparisons(request: HttpRequest) -> HttpResponse:
         rows.append(
             {
                 "key": row.key, "before": before.label, "after": after.label, "as_known_at": row.as_known_at,
-                "judged": row.judged, "changed": row.changed,
+                "judged": f"{int(row.judged):,}", "changed": f"{int(row.changed):,}",
             }
         )  # fmt: skip
     drafts = RuleDraft.objects.select_related("source").defer("document").order_by("slug")[:LISTED]
@@ -57,7 +57,8 @@ def comparison(request: HttpRequest, key: str) -> HttpResponse:
     picture = flip_chart(found.by_decision, title, synthetic=synthetic)
     context = {
         "row": row, "found": found, "synthetic": synthetic, "before": side(found.before), "after": side(found.after),
-        "sentences": sentences(found), "days": days(found), "tables": tables(found), "not_law": NOT_LAW,
+        "drafts": [draft for draft in (row.before_draft, row.after_draft) if draft], "sentences": sentences(found),
+        "days": days(found), "tables": tables(found), "not_law": NOT_LAW,
         "picture": mark_safe(picture),  # noqa: S308 - drawn by our own function, which escapes every text in it
     }  # fmt: skip
     return render(request, "tracker/what_if_one.html", context)

@@ -17,6 +17,7 @@ from tracker.core.services import recording
 from tracker.judgement.comparison import ChipFlip, Comparison
 from tracker.judgement.services import AskedSide, compare_sides
 from tracker.judgement.telling import NOT_LAW, ToldTable, sentences, tables, write_csv
+from tracker.judgement.telling import told as sum_of
 from tracker.models import RuleComparison
 from tracker.rules.services import rulebook, save_draft
 
@@ -152,10 +153,17 @@ def _chips(flips: tuple[ChipFlip, ...]) -> str:
 
 def _cells(table: ToldTable) -> list[list[str]]:
     rows = [[table.who or "", "before", "after", "lines", "in no amount", "chips", "H100-equivalents"]]
-    for told in table.rows:
-        row = told.flip
+    for row in (told.flip for told in table.rows):
         rows.append(
-            [row.name, row.before, row.after, f"{row.lines:,}", f"{row.uncounted:,}", told.chips, told.h100e]
+            [
+                row.name,
+                row.before,
+                row.after,
+                f"{row.lines:,}",
+                f"{row.uncounted:,}",
+                sum_of(row, row.chips),
+                sum_of(row, row.h100e),
+            ]
         )
     return rows
 
