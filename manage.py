@@ -30,8 +30,22 @@ def main(argv: list[str]) -> None:
                 sys.exit(f"manage.py {command}: {error}")
 
     from django.core.management import execute_from_command_line
+    from django.db.utils import ProgrammingError
 
-    execute_from_command_line(argv)
+    try:
+        execute_from_command_line(argv)
+    except ProgrammingError as error:
+        if not lacks_tables(error):
+            raise
+        sys.exit(
+            f"manage.py {command}: the database has not the tables of this version. "
+            "Run 'python3 manage.py migrate' first, or 'python3 manage.py demo', which sets everything up."
+        )
+
+
+def lacks_tables(error: BaseException) -> bool:
+    """Whether the database refused because a table or column is not there: it was never migrated, or not lately."""
+    return type(error.__cause__).__name__ in ("UndefinedTable", "UndefinedColumn")
 
 
 def needs_servers(command: str, argv: list[str]) -> bool:
