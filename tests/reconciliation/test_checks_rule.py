@@ -78,6 +78,17 @@ def test_an_undetermined_answer_is_information_that_names_what_is_not_known():
     assert "headquarters of the ultimate parent (2 movement(s))" in spoken(found)
 
 
+def test_what_no_record_settles_is_told_apart_from_what_one_would():
+    rows = [cast.movement(10)]
+    facts = ("confirmation that US-X applies on 2026-11-20", "headquarters of the ultimate parent")
+    (found,) = judged(*rows, answer="undetermined", missing=facts, for_a_person=facts[:1], decision="UNKNOWN")
+    text = " ".join(part.body for part in found.sections)
+    assert f"For a person to say: {facts[0]} (1 movement(s))." in text
+    assert f"Not recorded: {facts[1]} (1 movement(s))." in text
+    assert f"To record: {facts[1]}. For a person to say: {facts[0]}." in text
+    assert found.numbers["decisions"] == {"UNKNOWN": 1}
+
+
 def test_movements_of_one_quarter_to_one_consignee_are_one_finding():
     rows = line(10), line(20, shipped=cast.day("2026-03-01")), line(40, shipped=cast.day("2026-04-01"))
     assert sorted((found.period, found.gap) for found in judged(*rows)) == [("2026Q1", 30), ("2026Q2", 40)]

@@ -208,6 +208,7 @@ class VerdictRow:
     citations: tuple[str, ...]
     rules: tuple[tuple[RecordRef, str], ...] = ()  # the rule records behind rule_ids, each with its citation
     decision: str = ""  # one of rules.licensing.DECISIONS
+    for_a_person: tuple[str, ...] = ()  # those of ``missing`` that no record settles
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,4 +61,5 @@ def _row(found: Verdict) -> VerdictRow:
         reasons=(*found.reasons, *found.assumptions, *found.dormant),
         rule_ids=found.rule_ids,
         citations=found.citations,
+        for_a_person=found.for_a_person,
     )

@@ -197,14 +197,20 @@ def _open_question(
 ) -> Finding:
     first, scope = cases[0], cases[0].row.scope
     facts = Counter(fact for case in cases for fact in case.verdict.missing)
-    wanted = tuple(f"Not recorded: {fact} ({n} movement(s))." for fact, n in sorted(facts.items()))
+    person = {fact for case in cases for fact in case.verdict.for_a_person}
+    wanted = tuple(
+        f"{'For a person to say' if fact in person else 'Not recorded'}: {fact} ({n} movement(s))."
+        for fact, n in sorted(facts.items())
+    )
+    steps = [f"To record: {explain.listed(sorted(facts.keys() - person))}."] if facts.keys() - person else []
+    steps += [f"For a person to say: {explain.listed(sorted(person))}."] if person else []
     gap = math.fsum(case.chips for case in cases)
     story = explain.Story(
         compared=f"{len(cases)} movement(s) of {scope.name} to {first.name}, with the rules in force on their shipping dates.",
         sides=(*wanted, *_reasons(cases)),
         difference=f"For {explain.chips(gap)} it cannot be told whether a licence was needed.",
         surprise="No probability is involved: the answer depends on facts that are not recorded.", open=(explain.OWNERSHIP,),
-        settle=f"To record: {explain.listed(sorted(facts))}.", assumptions=_assumptions(cases),
+        settle=" ".join(steps), assumptions=_assumptions(cases),
     )  # fmt: skip
     headline = f"{first.name}: whether {explain.chips(gap)} of {scope.name} needed a licence is undetermined"
     return _made(
@@ -255,6 +261,7 @@ def _made(
             "movements": len(cases),
             "rules": sorted({rule for case in cases for rule in case.verdict.rule_ids}),
             "unknown_facts": sorted({fact for case in cases for fact in case.verdict.missing}),
+            "decisions": dict(sorted(Counter(case.verdict.decision for case in cases).items())),
         },
     )  # fmt: skip
 
