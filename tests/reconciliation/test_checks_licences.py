@@ -76,6 +76,8 @@ def test_an_excess_is_reported_by_its_probability():
         "info",
     )
     assert "with probability 0.5" in spoken(possible)
+    (all_but_sure,) = judged(line(4000, exact=False, grade="C"), cast.licence(1000))
+    assert "with a probability of more than 0.999" in spoken(all_but_sure)
 
 
 def test_a_movement_that_names_a_licence_draws_on_no_other():

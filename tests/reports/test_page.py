@@ -95,3 +95,9 @@ def test_a_card_shows_the_last_rows_of_a_running_table_and_counts_the_others():
     assert (len(card["running"]["rows"]), card["running"]["left_out"]) == (page.MAX_RUNNING_ROWS, 5)
     assert card["running"]["rows"][-1][2] == ("440", True)
     assert page.running_table({"authorised": 400}) is None
+
+
+def test_a_probability_in_a_running_table_is_rounded_to_neither_none_nor_certain():
+    rows = [["a", 0.0], ["b", 2e-5], ["c", 0.25], ["d", 0.99997], ["e", 1.0]]
+    kept = page.running_table({"running": {"columns": ["line", "p over"], "rows": rows}})
+    assert [text for _, (text, _) in kept["rows"]] == ["0", "< 0.001", "0.25", "> 0.999", "1"]

@@ -151,6 +151,17 @@ def surprise(p: float, z: float) -> str:
     )
 
 
+def chance(p: float) -> str:
+    """A probability in words that never claim certainty: rounding must not turn 0.9999 into 1.
+
+    >>> chance(0.987), chance(0.99997), chance(2e-5)
+    ('probability 0.987', 'a probability of more than 0.999', 'a probability of less than 0.001')
+    """
+    if p > 0.999:
+        return "a probability of more than 0.999"
+    return "a probability of less than 0.001" if p < 0.001 else f"probability {p:.3g}"
+
+
 def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool) -> str:
     """What a test that found nothing could have seen."""
     size = f" ({number(mdg_sq)} significant quantities)" if mdg_sq is not None else ""

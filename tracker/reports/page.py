@@ -338,7 +338,7 @@ def kept_numbers(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
         if isinstance(value, bool | str):
             rows.append((name.replace("_", " "), str(value).lower() if isinstance(value, bool) else value))
         elif isinstance(value, int | float):
-            rows.append((name.replace("_", " "), number(value)))
+            rows.append((name.replace("_", " "), _figure(name, value)))
     return rows
 
 
@@ -357,11 +357,25 @@ def running_table(numbers: Mapping[str, Any], most: int | None = None) -> dict[s
             for place, name in enumerate(kept["columns"])
         ],
         "rows": [
-            [(cell, False) if isinstance(cell, str) else (number(cell, 4), True) for cell in row]
+            [
+                (cell, False) if isinstance(cell, str) else (_figure(name, cell, 4), True)
+                for name, cell in zip(kept["columns"], row, strict=True)
+            ]
             for row in rows
         ],
         "left_out": len(kept["rows"]) - len(rows),
     }
+
+
+def _figure(name: str, value: float | None, digits: int = 3) -> str:
+    """A kept number as text. A probability between 0 and 1 is rounded to neither of them."""
+    if (
+        value is not None
+        and name.startswith(("p ", "probability"))
+        and (0 < value < 0.001 or 0.999 < value < 1)
+    ):
+        return "< 0.001" if value < 0.5 else "> 0.999"
+    return number(value, digits)
 
 
 def _with_unit(value: float | None, unit: str) -> str:

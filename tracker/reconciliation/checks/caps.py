@@ -380,7 +380,7 @@ def _exceeded(
         ),
         surprise=explain.CERTAIN
         if not worst.sd
-        else f"Given the stated errors of the lines, the limit was exceeded with probability {worst.p:.3g}.",
+        else f"Given the stated errors of the lines, the limit was exceeded with {explain.chance(worst.p)}.",
         open=(EXCEPTIONS, explain.OWNERSHIP, explain.ROUNDING, explain.DATES, UNSEEN_LINES),
         settle="The licences or exceptions relied on for these lines.",
         assumptions=(
@@ -639,7 +639,7 @@ def _ratio_finding(
         else "It cannot be told, because one side is not recorded.",
         surprise=explain.CERTAIN
         if is_known and not level.sigma
-        else f"Given the stated errors of the lines, the limit was exceeded with probability {level.p_exceeds:.3g}."
+        else f"Given the stated errors of the lines, the limit was exceeded with {explain.chance(level.p_exceeds)}."
         if is_known and level.p_exceeds is not None
         else "Nothing was tested.",
         open=(UNSEEN_AT_HOME, EXCEPTIONS, explain.DATES, explain.FAMILY),

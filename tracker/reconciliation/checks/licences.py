@@ -295,7 +295,7 @@ def _balance(account: Account, desk: _Desk) -> Finding | None:
         formula=FORMULA,
         sections=explain.sections(story),
         evidence=_evidence(account.entries, [item], desk, -(terms.authorised or 0.0)),
-        numbers=_numbers(account, p, p_high),
+        numbers=_numbers(account, p, p_high, desk),
     )
 
 
@@ -387,8 +387,11 @@ def _surprise(account: Account, p: float, p_high: float) -> str:
         return "Nothing was tested."
     if not account.sd and account.drawn == account.drawn_high:
         return explain.CERTAIN if p else "The quantities drawn are exact and lie within it."
-    span = f"{p:.3g}" if math.isclose(p, p_high, abs_tol=5e-4) else f"{p:.3g} to {p_high:.3g}"
-    return f"Given the stated errors of the lines, more than authorised was drawn with probability {span}."
+    low, high = explain.chance(p), explain.chance(p_high)
+    span = (
+        low if low == high or math.isclose(p, p_high, abs_tol=5e-4) else f"{low}, on the high reading {high}"
+    )
+    return f"Given the stated errors of the lines, more than authorised was drawn with {span}."
 
 
 def _assumptions(account: Account, desk: _Desk) -> tuple[str, ...]:
@@ -403,7 +406,7 @@ def _assumptions(account: Account, desk: _Desk) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _numbers(account: Account, p: float, p_high: float) -> dict[str, object]:
+def _numbers(account: Account, p: float, p_high: float, desk: _Desk) -> dict[str, object]:
     return {
         "authorised": account.terms.authorised,
         "drawn": account.drawn,
@@ -412,11 +415,11 @@ def _numbers(account: Account, p: float, p_high: float) -> dict[str, object]:
         "probability_over": p if account.terms.authorised is not None else None,
         "probability_over_high": p_high if account.terms.authorised is not None else None,
         "lines": len(account.entries),
-        "running": _table(account.entries),
+        "running": _table(account.entries, desk.lines),
     }
 
 
-def _table(entries: Sequence[Entry]) -> dict[str, object]:
+def _table(entries: Sequence[Entry], lines: Mapping[str, MovementRow]) -> dict[str, object]:
     rows = []
     for entry in entries:
         remark = [*entry.faults]
@@ -427,7 +430,7 @@ def _table(entries: Sequence[Entry]) -> dict[str, object]:
         rows.append(
             (
                 explain.when(entry.use.shipped) if entry.use.shipped else "undated",
-                entry.use.id.lstrip("0"),
+                lines[entry.use.id].reference or entry.use.id.lstrip("0"),
                 entry.use.scope.partition(":")[2],
                 entry.chips,
                 entry.low,
@@ -505,7 +508,7 @@ def _wrong_use(key: tuple[str, str, str], entries: Sequence[Entry], account: Acc
         formula="what the licence says of party, chips, country and days, against the line",
         sections=explain.sections(story),
         evidence=_evidence(entries, [item], desk, None),
-        numbers={"lines": len(entries), "running": _table(account.entries)},
+        numbers={"lines": len(entries), "running": _table(account.entries, desk.lines)},
     )
 
 
@@ -583,7 +586,7 @@ def _twice(double: Double, of: Mapping[str, Account], desk: _Desk) -> Finding:
         formula="the same goods draw on a licence once",
         sections=explain.sections(story),
         evidence=_evidence([entry for _, entry in entries], items, desk, None),
-        numbers={"kind": double.kind, "running": _table([entry for _, entry in entries])},
+        numbers={"kind": double.kind, "running": _table([entry for _, entry in entries], desk.lines)},
     )
 
 
