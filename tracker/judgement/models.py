@@ -15,7 +15,6 @@ class RuleComparison(models.Model):
 
     class Status(models.TextChoices):
         QUEUED = "queued", "queued"
-        RUNNING = "running", "running"
         FINISHED = "finished", "finished"
         FAILED = "failed", "failed"
 
@@ -62,7 +61,7 @@ class RuleComparison(models.Model):
             ),
             models.CheckConstraint(
                 name="rulecomparison_status",
-                condition=Q(status__in=["queued", "running", "finished", "failed"]),
+                condition=Q(status__in=["queued", "finished", "failed"]),
             ),
         ]
 

@@ -110,7 +110,6 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("queued", "queued"),
-                            ("running", "running"),
                             ("finished", "finished"),
                             ("failed", "failed"),
                         ],
@@ -156,7 +155,7 @@ class Migration(migrations.Migration):
                         violation_error_message="The two sides are the same: name a day for each, or a draft.",
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("status__in", ["queued", "running", "finished", "failed"])),
+                        condition=models.Q(("status__in", ["queued", "finished", "failed"])),
                         name="rulecomparison_status",
                     ),
                 ],
