@@ -56,8 +56,10 @@ def test_a_licence_that_nobody_draws_on_says_so():
 
 
 def test_movements_beyond_the_quantity_of_a_licence_are_counted_in_the_order_of_shipping():
-    first, second = line(600), line(700, shipped=cast.day("2026-02-10"))
+    first = line(600, reference="INV-1")
+    second = line(700, reference="INV-2", shipped=cast.day("2026-02-10"))
     (found,) = judged(second, first, cast.licence(1000))
+    assert column(found, "line") == ["INV-1", "INV-2"]
     assert (found.verdict, found.gap, found.area) == ("over licence by 300", 300, "org:operator")
     assert column(found, "remaining") == [400, -300]
     assert column(found, "p over") == [0, 1]
@@ -78,6 +80,8 @@ def test_an_excess_is_reported_by_its_probability():
     assert "with probability 0.5" in spoken(possible)
     (all_but_sure,) = judged(line(4000, exact=False, grade="C"), cast.licence(1000))
     assert "with a probability of more than 0.999" in spoken(all_but_sure)
+    assert 0.999 < all_but_sure.numbers["probability_over"] < 1
+    assert 0.999 < column(all_but_sure, "p over")[0] < 1
 
 
 def test_a_movement_that_names_a_licence_draws_on_no_other():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracker.rules.quantities import CapMovement, cap_totals, ratio_level
+from tracker.rules.quantities import CapMovement, cap_totals, exceeds, ratio_level
 
 TPP = {"H": 15832, "A": 4992}
 PARENT = {"K1": "G", "K2": "G"}
@@ -83,3 +83,11 @@ def test_totals_per_parent_add_up_to_those_per_consignee(rows):
     by_parent = cap_totals(movements, TPP, PARENT, 1, per="parent").totals
     by_consignee = cap_totals(movements, TPP, PARENT, 1, per="consignee").totals
     assert sum(by_parent.values()) == sum(by_consignee.values())
+
+
+@pytest.mark.parametrize("excess", [-1e9, 1e9])
+def test_only_exact_quantities_give_a_certain_answer(excess):
+    p, level = exceeds(excess, 1.0)
+    assert 0 < p < 1
+    assert level == ("breach" if excess > 0 else "within")
+    assert exceeds(excess, 0.0)[0] == float(excess > 0)

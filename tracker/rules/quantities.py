@@ -16,13 +16,21 @@ RATIO_LEVELS = ((0.99, "breach"), (0.90, "likely"), (0.50, "possible"))
 """Lowest probability that the limit is exceeded, and what the result is then called."""
 
 
+SURE_TO = 1e-9
+"""A probability of uncertain quantities stays this far from 0 and 1: the smallest distance that is still there once a finding's
+numbers are cut to nine significant digits."""
+
+
 def exceeds(excess: float, sigma: float) -> tuple[float, str]:
     """Probability that the true excess over a limit is positive, and what that is called.
 
     With no uncertainty the probability is 1 above the limit and 0 at or below it: a limit that is met exactly
-    is kept. The name is one of :data:`RATIO_LEVELS` or ``within``.
+    is kept. With any it is neither (see :data:`SURE_TO`), so that 0 and 1 always mean certainty. The name is
+    one of :data:`RATIO_LEVELS` or ``within``.
     """
-    p = NormalDist().cdf(excess / sigma) if sigma else float(excess > 0)
+    p = float(excess > 0)
+    if sigma:
+        p = min(max(NormalDist().cdf(excess / sigma), SURE_TO), 1 - SURE_TO)
     return p, next((name for lowest, name in RATIO_LEVELS if p >= lowest), "within")
 
 
