@@ -12,20 +12,26 @@ from tracker.core.period import Period
 from tracker.core.quantity import NotComparable, Quantity, Reported
 from tracker.reconciliation.books import Parameters
 
+_ERRORS = {"rr", "rs", "sr", "ss", "rel_sd", "sd"}
+
 
 def case_quantity(row: Mapping[str, Any], parameters: Parameters) -> Quantity:
     """Two forms: a report (``best``, ``low``, ``high``, ``at_least``, ``at_most``, ``grade``, ``unit``,
     ``exact``...), or a measurement: ``value`` with relative (``rr``, ``rs``) or absolute (``sr``, ``ss``)
-    random and systematic sd. ``q`` is an exact count.
+    random and systematic sd; ``rel_sd`` and ``sd`` are random ones. A value that has only a grade is a report. ``q`` is an
+    exact count.
 
     Raises:
         BadInput: neither form, or a unit that cannot be read as chips.
     """
     key = str(row.get("key", ""))
-    if "value" in row or "q" in row:
+    if "value" in row and "grade" in row and not _ERRORS & set(row):
+        row = {**row, "best": row["value"]}
+    elif "value" in row or "q" in row:
         value = float(row["value"] if "value" in row else row["q"])
+        relative = float(row.get("rr", row.get("rel_sd", 0)))
         ss = float(row.get("ss", row.get("rs", 0) * value))
-        return Quantity(value, ss=ss, sr=float(row.get("sr", row.get("rr", 0) * value)), key=key)
+        return Quantity(value, ss=ss, sr=float(row.get("sr", row.get("sd", relative * value))), key=key)
     figures = {name: float(row[name]) for name in ("low", "best", "high") if row.get(name) is not None}
     bound = row.get("bound", "")
     for name, kind, side in (("at_least", "floor", "low"), ("at_most", "ceiling", "high")):

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from tracker.core.errors import BadInput, TrackerError
-from tracker.reconciliation import significance
+from tracker.core.quantity import Quantity
+from tracker.reconciliation import dirty, mirror, sequence, significance
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.checks.dates import date_case
@@ -269,7 +270,108 @@ def _as_known_at(given: Mapping[str, Any], parameters: Parameters, case: Mapping
     return {"out": out}
 
 
+def _muf(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    """Periods with their records; ``ref`` names a record given elsewhere, which is then one and the same."""
+    records: dict[str, Quantity] = {}
+    periods = []
+    for number, period in enumerate(given["periods"]):
+        entries = []
+        for place, row in enumerate(period["records"]):
+            name = str(row.get("ref", row.get("id", f"record {place} of period {number}")))
+            if "ref" not in row:
+                read = case_quantity(row, parameters)
+                if records.setdefault(name, read) != read:
+                    raise BadInput(f"two different records are called {name!r}")
+            entries.append(sequence.Entry(name, str(row["role"])))
+        periods.append(entries)
+    found = sequence.balances(records, periods)
+    got = {
+        "book": list(found.book), "muf": list(found.muf), "sigma": list(found.sigma), "z": list(found.z),
+        "p": [significance.two_sided_p(z) for z in found.z], "mdg": list(found.mdg),
+        "cumuf": list(found.cumuf), "sigma_cumuf": list(found.sigma_cumuf), "z_cumuf": list(found.z_cumuf),
+    }  # fmt: skip
+    try:
+        steps = sequence.sitmuf(found)
+    except BadInput as error:  # the balances stand; what needs the inverse of Sigma does not
+        return got | {"error": str(error)}
+    k, h = float(given.get("k", sequence.PAGE_K)), float(given.get("h", sequence.PAGE_H))
+    loss, rises = sequence.page(steps, k, h)
+    gain, falls = sequence.page([-step for step in steps], k, h)
+    return got | {
+        "sitmuf": list(steps), "page_loss": list(loss), "page_gain": list(gain),
+        "page_alarm": sorted({*rises, *falls}),
+    }  # fmt: skip
+
+
+def _cusum(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    """``K`` and ``H`` in the units of the readings, or ``k`` and ``h`` in standard deviations ``sigma`` of them."""
+    unit = float(given.get("sigma", 1))
+    allowance = float(given["K"]) if "K" in given else float(given["k"]) * unit
+    limit = float(given["H"]) if "H" in given else float(given["h"]) * unit
+    found = sequence.cusum([float(one) for one in given["x"]], float(given["target"]), allowance, limit)
+    return {"upper": list(found.upper), "lower": list(found.lower), "alarm": list(found.alarm)}
+
+
+def _mirror(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    sides = [case_quantity(given[side], parameters) for side in ("exporter", "importer")]
+    found = mirror.mirror(sides[0], sides[1], _cif_fob(given, "value"))
+    return {name: getattr(found, name) for name in (
+        "importer_fob", "gap", "asymmetry", "z", "p", "balanced", "weight_exporter",
+    )}  # fmt: skip
+
+
+def _cif_fob(given: Mapping[str, Any], unless_said: str) -> float:
+    measure = given.get("measure", "value" if "cif_fob" in given else unless_said)
+    if measure not in ("value", "quantity"):
+        raise BadInput(f"the measure {measure!r} is neither value nor quantity")
+    return float(given.get("cif_fob", mirror.CIF_FOB)) if measure == "value" else 0.0
+
+
+def _mirror_lag(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    factor = 1 + _cif_fob(given, "quantity")
+    exporter = [float(one) for one in given["exporter"]]
+    importer = [float(one) / factor for one in given["importer"]]
+    tried = [mirror.lagged(exporter, importer, int(lag)) for lag in given.get("lags", mirror.LAGS)]
+    found = [one for one in tried if one is not None]
+    return {
+        "by_lag": {str(one.lag): {"sse": one.sse, "gap": one.gap, "periods": one.periods} for one in found},
+        "best_lag": mirror.best_lag(found).lag,
+    }
+
+
+def _dirty_cells(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
+    """``anchors`` are named ``area|scope``; ``last_period`` and the cells that come out end in a month, as 2026-03."""
+    anchors: dict[tuple[str, str], list[date]] = {}
+    for name, counts in (given.get("anchors") or {}).items():
+        area, _, scope = str(name).rpartition("|")
+        anchors[area, scope] = [case_date(one) for one in counts]
+    legs = [_leg(given[side], given, parameters) for side in ("before", "after") if given.get(side)]
+    found = dirty.dirty(legs, anchors, case_date(f"{str(given['last_period'])[:7]}-01"))
+    flow, balance = (
+        sorted(f"{area}|{scope}|{month:%Y-%m}" for area, scope, month in cells)
+        for cells in (found.flow, found.balance)
+    )
+    return {"flow": flow, "flow_count": len(flow), "balance": balance, "balance_count": len(balance)}
+
+
+def _leg(row: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameters) -> dirty.Leg:
+    """A version of a movement; an end that lies in no area (production, retirement) is a name without areas."""
+    areas = given["areas"]
+    origin, destination = (frozenset(areas.get(row.get(end), ())) for end in ("from", "to"))
+    shipped = case_date(row["shipped"]) if row.get("shipped") else None
+    received = case_date(row["received"]) if row.get("received") else None
+    if received is None and shipped:
+        received = shipped + timedelta(days=int(given.get("lead_time_days", parameters.lead_time_days)))
+    scopes = dict.fromkeys([str(row["chip"]), *map(str, given["scopes"].get(row["chip"], ()))])
+    return dirty.Leg(tuple(scopes), origin, destination, shipped, received)
+
+
 _OWN_KINDS: dict[str, CaseFunction] = {
+    "muf": _muf,
+    "cusum": _cusum,
+    "mirror": _mirror,
+    "mirror_lag": _mirror_lag,
+    "dirty_cells": _dirty_cells,
     "claim_distribution": _claim_distribution,
     "physical": _physical,
     "false_alarms": _false_alarms,
