@@ -432,11 +432,14 @@ class PartitionFilter(LedgerFilterSet):
 
 class CellFilter(LedgerFilterSet):
     run = slugs("run", "key")
+    area = slugs("area", "key")
+    scope = slugs("scope", "key")
+    not_filtered = ("muf_sigma", "floors", "random", "house", "systematic")
 
     class Meta:
         model = models.BalanceCell
-        fields = IDS | {"area": ONE_OF, "scope": ONE_OF, "month": SPAN, "at_least": EXACT, "coverage": ONE_OF} | dict.fromkeys(
-            ("opening", "receipts", "production", "dispatches", "exits", "book", "sigma", "mdg"), FIGURE,
+        fields = IDS | {"month": SPAN, "at_least": EXACT, "is_closed": EXACT, "is_gone": EXACT, "lines": SPAN} | dict.fromkeys(
+            ("opening", "receipts", "production", "dispatches", "exits", "book", "sigma", "close", "muf"), FIGURE,
         )  # fmt: skip
 
 

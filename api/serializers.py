@@ -799,17 +799,32 @@ class PartitionRow(LedgerSerializer):
         )  # fmt: skip
 
 
+class AreaRef(LedgerSerializer):
+    class Meta:
+        model = models.BalanceArea
+        fields = ("key", "kind")
+
+
+class ScopeRef(LedgerSerializer):
+    class Meta:
+        model = models.BalanceScope
+        fields = ("key", "kind")
+
+
 class CellRow(LedgerSerializer):
-    """Chips: book = opening + receipts + production - dispatches - exits, with its standard deviation ``sigma``."""
+    """Chips: book = opening + receipts + production - dispatches - exits, with its standard deviation ``sigma``; the smallest gap
+    that a test of it could have seen is 3.29 sigma. ``close``: inventory reported for the month's end; ``muf`` = book - close."""
 
     run = RunRef()
+    area = AreaRef()
+    scope = ScopeRef()
     api_url = ApiUrl("cells", "id")
 
     class Meta:
         model = models.BalanceCell
         fields = (
             "id", "run", "area", "scope", "month", "opening", "receipts", "production", "dispatches", "exits", "book", "sigma",
-            "mdg", "at_least", "coverage", "api_url",
+            "close", "muf", "muf_sigma", "lines", "at_least", "is_closed", "is_gone", "api_url",
         )  # fmt: skip
 
 

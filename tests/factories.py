@@ -409,8 +409,6 @@ def partition(run: models.ReconciliationRun, **given: Any) -> models.RunPartitio
 def cell(run: models.ReconciliationRun, **given: Any) -> models.BalanceCell:
     """A book of 100 chips received, kept consistent with its identity BOOK = OPEN + R + P - D - X."""
     values: dict[str, Any] = {
-        "area": "site:synthetic-site",
-        "scope": "chip:synthetic-chip",
         "month": date(2025, 6, 1),
         "opening": 0.0,
         "receipts": 100.0,
@@ -418,8 +416,14 @@ def cell(run: models.ReconciliationRun, **given: Any) -> models.BalanceCell:
         "dispatches": 0.0,
         "exits": 0.0,
         "sigma": 3.0,
-        "mdg": 9.87,
     }
+    for name, model, key in (
+        ("area", models.BalanceArea, given.pop("area", "site:synthetic-site")),
+        ("scope", models.BalanceScope, given.pop("scope", "chip:synthetic-chip")),
+    ):
+        kind = key.split(":")[0]
+        row = model.objects.filter(key=key).first()
+        values[name] = row or model.objects.create(kind=kind, object_id=model.objects.count() + 1, key=key)
     values |= given
     inflow = values["opening"] + values["receipts"] + values["production"]
     values.setdefault("book", inflow - values["dispatches"] - values["exits"])

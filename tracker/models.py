@@ -1,7 +1,8 @@
 """Roll call: every table of the app, so that Django finds it and doors import it from one place."""
 
+from tracker.balances.models import BalanceArea, BalanceCell, BalanceHouse, BalancePlug, BalanceScope
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
-from tracker.claims.models import Claim, ClaimConflict
+from tracker.claims.models import Claim, ClaimConflict, ClosedBook
 from tracker.core.models import RecordVersion, Versioned
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, DataCenterUser, SitePower
 from tracker.imports.models import ImportProblem, ImportRun
@@ -9,10 +10,12 @@ from tracker.judgement.models import RuleComparison
 from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Alias, ListEntry, Organization, OwnershipStake, Vendor
 from tracker.reconciliation.models import (
-    BalanceCell,
     Discrepancy,
+    DiscrepancyNote,
     Evidence,
     Finding,
+    MethodParameter,
+    NetworkEstimate,
     ReconciliationRun,
     RunPartition,
 )
@@ -39,13 +42,18 @@ from tracker.sources.models import Source
 
 __all__ = [
     "Alias",
+    "BalanceArea",
     "BalanceCell",
+    "BalanceHouse",
+    "BalancePlug",
+    "BalanceScope",
     "Chip",
     "ChipFamily",
     "ChipFamilyMember",
     "ChipSpecification",
     "Claim",
     "ClaimConflict",
+    "ClosedBook",
     "CountryGroup",
     "CountryGroupMember",
     "DataCenter",
@@ -53,6 +61,7 @@ __all__ = [
     "DataCenterStatus",
     "DataCenterUser",
     "Discrepancy",
+    "DiscrepancyNote",
     "Evidence",
     "ExportRule",
     "Finding",
@@ -65,6 +74,8 @@ __all__ = [
     "ListVersion",
     "ListedName",
     "ListedParty",
+    "MethodParameter",
+    "NetworkEstimate",
     "Organization",
     "OwnershipStake",
     "ReconciliationRun",

@@ -229,16 +229,16 @@ def test_balance_cells_add_up_month_by_month(desert):
     )
     row = run()
     cells = BalanceCell.objects.filter(
-        run=row, area="site:synthetic-desert", scope="chip:synthetic-h"
+        run=row, area__key="site:synthetic-desert", scope__key="chip:synthetic-h"
     ).order_by("month")
     assert [(c.month, c.opening, c.receipts, c.dispatches, c.book) for c in cells] == [
         (date(2025, 6, 1), 0, 2300, 0, 2300),
         (date(2025, 9, 1), 2300, 0, 300, 2000),
     ]
     # both ends in one country: no flow of that country's area beyond what came in and went out
-    country = BalanceCell.objects.filter(run=row, area="country:MY", scope="chip:synthetic-h").order_by(
-        "month"
-    )
+    country = BalanceCell.objects.filter(
+        run=row, area__key="country:MY", scope__key="chip:synthetic-h"
+    ).order_by("month")
     assert [c.book for c in country] == [2300, 2000]
 
 

@@ -623,17 +623,17 @@ class BalanceCellAdmin(ReadOnlyAdmin):
         "dispatches",
         "exits",
         "book_line",
-        "coverage",
+        "close",
+        "is_closed",
         "run",
     )
-    list_select_related = ("run",)
+    list_select_related = ("run", "area", "scope")
     list_filter = (
         ("run", AutocompleteSelectFilter),
-        ("area", FieldTextFilter),
-        ("scope", FieldTextFilter),
-        *choice_filters("coverage"),
+        ("area__key", FieldTextFilter),
+        ("scope__key", FieldTextFilter),
     )
-    search_fields = ("area__startswith",)
+    search_fields = ("area__key__startswith",)
     search_help_text = "Beginning of an area, e.g. site:colossus"
     ordering = ("-id",)
     paginator = InfinitePaginator

@@ -52,6 +52,11 @@ class Claim(Versioned):
         REPORTED = "reported", "reported"
         DENIED = "denied", "denied by a party"
 
+    class Reporter(models.TextChoices):
+        NONE = "", "neither, or not trade statistics"
+        EXPORTER = "exporter", "the exporting country's statistics"
+        IMPORTER = "importer", "the importing country's statistics"
+
     class Bound(models.TextChoices):
         NONE = "", "a figure or a range"
         FLOOR = "floor", "at least, more than"
@@ -86,6 +91,13 @@ class Claim(Versioned):
     )
     origin_country = CountryField()
     destination_country = CountryField()
+    reporter = models.CharField(
+        max_length=8,
+        choices=Reporter,
+        default=Reporter.NONE,
+        blank=True,
+        help_text="Of trade statistics: which country counted. The same flow as the other country counted it is its mirror.",
+    )
     chip = models.ForeignKey(
         "tracker.Chip", on_delete=models.PROTECT, related_name="claims", null=True, blank=True
     )
@@ -238,3 +250,71 @@ class ClaimConflict(Versioned):
 
     def __str__(self) -> str:
         return f"{self.claim} against {self.other}"
+
+
+class ClosedBook(Versioned):
+    """Somebody declares that the ledger holds every movement of an area over some days.
+
+    Only under such a declaration can a difference between book and inventory be read as a loss; without one, a record that is
+    not there is evidence of nothing.
+    """
+
+    slug = models.SlugField(max_length=80, unique=True, help_text="Short name, e.g. colossus-1-2025.")
+    organization = models.ForeignKey(
+        "tracker.Organization", on_delete=models.PROTECT, related_name="closed_books", null=True, blank=True
+    )
+    data_center = models.ForeignKey(
+        "tracker.DataCenter", on_delete=models.PROTECT, related_name="closed_books", null=True, blank=True
+    )
+    country = CountryField()
+    chip = models.ForeignKey(
+        "tracker.Chip",
+        on_delete=models.PROTECT,
+        related_name="closed_books",
+        null=True,
+        blank=True,
+        help_text="Blank, with the family blank as well: all chips.",
+    )
+    family = models.ForeignKey(
+        "tracker.ChipFamily", on_delete=models.PROTECT, related_name="closed_books", null=True, blank=True
+    )
+    valid_from = models.DateField(null=True, blank=True, help_text="First day; blank: from the beginning.")
+    valid_until = models.DateField(
+        null=True, blank=True, help_text="First day no longer covered; blank: still complete."
+    )
+    original_text = models.TextField(blank=True, help_text="The words of the declaration.")
+    source = models.ForeignKey("tracker.Source", on_delete=models.PROTECT, related_name="closed_books")
+    confidence = models.CharField(max_length=11, choices=Confidence, default=Confidence.LIKELY)
+    verification = models.CharField(max_length=9, choices=Verification, default=Verification.READ)
+    is_synthetic = models.BooleanField(
+        default=False, help_text="Made by the generator; says nothing about the world."
+    )
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                name="closedbook_one_area",
+                condition=Q(organization__isnull=False, data_center__isnull=True, country="")
+                | Q(organization__isnull=True, data_center__isnull=False, country="")
+                | (Q(organization__isnull=True, data_center__isnull=True) & ~Q(country="")),
+                violation_error_message="Name an organization, a data center or a country, one of the three.",
+            ),
+            models.CheckConstraint(
+                name="closedbook_one_scope",
+                condition=Q(chip__isnull=True) | Q(family__isnull=True),
+                violation_error_message="Name a chip or a family, not both.",
+            ),
+            models.CheckConstraint(
+                name="closedbook_dates",
+                condition=Q(valid_from__isnull=True)
+                | Q(valid_until__isnull=True)
+                | Q(valid_until__gt=F("valid_from")),
+                violation_error_message="A declaration ends after it begins.",
+            ),
+            country_check("closedbook_country", "country"),
+        ]
+
+    def __str__(self) -> str:
+        return self.slug

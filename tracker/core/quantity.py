@@ -16,6 +16,9 @@ from typing import Protocol
 Z90 = 1.644853626951472
 """Half-width of a central 90 % interval of a normal distribution, in standard deviations."""
 
+MDG_FACTOR = 3.29
+"""Smallest gap seen 19 times in 20 by a test that raises 1 false alarm in 20: 2 x 1.645 standard deviations."""
+
 SIGNIFICANT_DIGITS = 9
 """Digits kept of a stored statistic: more than any report carries, fewer than two machines may disagree about."""
 

@@ -31,6 +31,8 @@ MARKS: tuple[tuple[str, Q], ...] = (
     ("Shipment", Q(is_synthetic=True)),
     ("LicenceItem", Q(licence__is_synthetic=True)),
     ("Licence", Q(is_synthetic=True)),
+    ("ClosedBook", Q(is_synthetic=True)),
+    ("BalancePlug", Q(is_synthetic=True)),
     ("ClaimConflict", Q(claim__is_synthetic=True) | Q(other__is_synthetic=True)),
     ("Claim", Q(is_synthetic=True)),
     ("SitePower", Q(data_center__is_synthetic=True)),

@@ -144,6 +144,7 @@ class ClaimRow:
     original_text: str
     note: str = ""
     verification: str = ""
+    reporter: str = ""  # of trade statistics: exporter | importer, whose count it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,7 @@ class MovementRow:
     source: SourceRow
     note: str = ""
     consignment: str = ""
+    kind: str = "transfer"  # transfer | production | retirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,20 @@ class LicenceRow:
     source: SourceRow
     licence_id: int | None = None
     kind: str = "export licence"
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedBookRow:
+    """Somebody's declaration that the ledger holds every movement of one area; ``scope`` None: of all chips."""
+
+    ref: RecordRef
+    slug: str
+    organization_id: int | None
+    site_id: int | None
+    country: str
+    scope: Scope | None
+    valid: Period
+    source: SourceRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +279,7 @@ class Books:
     verdicts: Mapping[int, VerdictRow] = field(default_factory=dict)  # by movement id
     flows: tuple[FlowRow, ...] = ()
     law: Law | None = None  # where limits of rules are held against flows
+    closed: tuple[ClosedBookRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

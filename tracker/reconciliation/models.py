@@ -1,11 +1,14 @@
-"""Runs of the reconciliation, balance cells, findings with their evidence, and the life of a discrepancy."""
+"""Runs of the reconciliation and their parameters, findings with their evidence, and the life of a discrepancy."""
 
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+
+from tracker.core.models import Versioned, web_address_check
 
 
 class ReconciliationRun(models.Model):
@@ -18,7 +21,41 @@ class ReconciliationRun(models.Model):
         FAILED = "failed", "failed"
         CANCELLED = "cancelled", "cancelled"
 
+    class Mode(models.TextChoices):
+        FULL = "full", "full: everything is read"
+        INCREMENTAL = "incremental", "incremental: goes on from an earlier run, reads what changed since"
+
+    class Stage(models.TextChoices):
+        """What a run is at, in the order of docs/method.md, section 8."""
+
+        SNAPSHOT = "snapshot", "fixing the instant"
+        BOOKS = "books", "drawing up the books"
+        CHECKS = "checks", "judging"
+        FALSE_ALARMS = "false alarms", "controlling false alarms"
+        TEXTS = "texts", "writing findings"
+        CLOSED = "closed", "closed"
+
     key = models.CharField(max_length=40, unique=True, help_text="Name of the run, e.g. 2026-11-23-1.")
+    mode = models.CharField(max_length=11, choices=Mode, default=Mode.FULL)
+    base = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text="The run that an incremental run goes on from.",
+    )
+    layers = ArrayField(
+        models.BigIntegerField(),
+        default=list,
+        help_text="Ids of the runs whose balance cells make up this run's books, the earliest first.",
+    )
+    stage = models.CharField(max_length=12, choices=Stage, default=Stage.SNAPSHOT)
+    lease_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Until when the run may stand still; whoever works on it moves this on. Past it, it is taken up or given up.",
+    )
     as_known_at = models.DateTimeField(help_text="Only record versions alive at this instant are read.")
     as_of = models.DateField(help_text="The day the books are drawn up for.")
     parameters = models.JSONField()
@@ -68,6 +105,13 @@ class RunPartition(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     findings = models.PositiveIntegerField(default=0)
+    rows = models.PositiveBigIntegerField(default=0, help_text="Shipment lines read.")
+    seconds = models.FloatField(default=0, help_text="Time the share took to judge.")
+    peak_mb = models.PositiveIntegerField(default=0, help_text="Most memory its worker held, in MB.")
+    tests = models.JSONField(default=dict, help_text="Tests evaluated, by family.")
+    scratch = models.BinaryField(
+        default=b"", help_text="Tests kept for the control of false alarms until the run is closed."
+    )
     error = models.TextField(blank=True)
 
     class Meta:
@@ -76,44 +120,6 @@ class RunPartition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run} {self.kind} {self.index + 1}/{self.count}"
-
-
-class BalanceCell(models.Model):
-    """The book of one area for one scope and calendar month, in chips, as one run computed it.
-
-    BOOK = OPEN + R + P - D - X. ``mdg`` is the smallest gap a test of this cell could have seen (3.29 sigma).
-    """
-
-    class Coverage(models.TextChoices):
-        CLOSED = "closed", "closed: somebody declared the whole book"
-        PARTIAL = "partial", "partial"
-        NONE = "none", "no record"
-
-    run = models.ForeignKey(ReconciliationRun, on_delete=models.CASCADE, related_name="cells")
-    area = models.CharField(max_length=100, help_text="E.g. site:colossus-1, org:nvidia, country:CN.")
-    scope = models.CharField(max_length=100, help_text="E.g. chip:h20-96gb, family:h100-any.")
-    month = models.DateField(help_text="First day of the calendar month.")
-    opening = models.FloatField()
-    receipts = models.FloatField()
-    production = models.FloatField(default=0)
-    dispatches = models.FloatField()
-    exits = models.FloatField(default=0)
-    book = models.FloatField()
-    sigma = models.FloatField()
-    mdg = models.FloatField()
-    at_least = models.BooleanField(
-        default=False, help_text="Some of it was reported only as 'at least': the book is a lower bound."
-    )
-    coverage = models.CharField(max_length=8, choices=Coverage, default=Coverage.PARTIAL)
-
-    class Meta:
-        ordering = ["run", "area", "scope", "month"]
-        constraints = [
-            models.UniqueConstraint(fields=["run", "area", "scope", "month"], name="balancecell_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.area} {self.scope} {self.month}"
 
 
 class Discrepancy(models.Model):
@@ -148,6 +154,18 @@ class Discrepancy(models.Model):
     first_run = models.ForeignKey(ReconciliationRun, on_delete=models.PROTECT, related_name="+")
     last_run = models.ForeignKey(ReconciliationRun, on_delete=models.PROTECT, related_name="+")
     latest = models.ForeignKey("Finding", on_delete=models.SET_NULL, related_name="+", null=True)
+    period_end = models.DateField(
+        null=True, blank=True, help_text="Last day of what it speaks of; it is overdue some days after."
+    )
+    due_on = models.DateField(
+        null=True,
+        blank=True,
+        db_index=True,
+        help_text="Day by which it should be resolved: the end of its period and the timeliness of the method.",
+    )
+    opened_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its first run was as known at: what its age is counted from."
+    )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -174,6 +192,90 @@ class Discrepancy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.check_code} {self.area} {self.scope}"
+
+
+class DiscrepancyNote(models.Model):
+    """What somebody wrote or laid beside a discrepancy while looking into it. Added, never changed."""
+
+    discrepancy = models.ForeignKey(Discrepancy, on_delete=models.CASCADE, related_name="notes")
+    written_at = models.DateTimeField(auto_now_add=True)
+    written_by = models.CharField(max_length=150)
+    text = models.TextField(help_text="A sentence a reader can follow.")
+    url = models.URLField(max_length=500, blank=True, help_text="Where the evidence can be read, if public.")
+    source = models.ForeignKey(
+        "tracker.Source",
+        on_delete=models.PROTECT,
+        related_name="+",
+        null=True,
+        blank=True,
+        help_text="The source that the note rests on, if it is in the ledger.",
+    )
+
+    class Meta:
+        ordering = ["discrepancy", "id"]
+        constraints = [web_address_check("discrepancynote_url", "url")]
+
+    def __str__(self) -> str:
+        return f"{self.written_by}: {self.text[:60]}"
+
+
+class MethodParameter(Versioned):
+    """A number of the method from a day on. A run takes the latest that had begun by its as-of day, and records all it used."""
+
+    name = models.CharField(max_length=40, help_text="Name of the parameter, as docs/method.md lists them.")
+    value = models.JSONField(help_text='A number; for tables of numbers an object, e.g. {"A": 0.01}.')
+    valid_from = models.DateField(help_text="First day for which books are drawn up with it.")
+    reason = models.TextField(help_text="Why it was set so, in a sentence a reader can follow.")
+
+    class Meta:
+        ordering = ["name", "valid_from"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name", "valid_from"],
+                name="methodparameter_once",
+                violation_error_message="This parameter has a value from that day already; correct that one.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} from {self.valid_from}"
+
+
+class NetworkEstimate(models.Model):
+    """The most likely true flow or stock given all reports, as one run's network reconciliation found it.
+
+    An estimate, kept apart from the reports and never fed back as evidence. Empty where the reports do not determine it.
+    """
+
+    class Status(models.TextChoices):
+        MEASURED = "measured", "reported, and adjusted"
+        OBSERVABLE = "observable", "not reported, but determined by the others"
+        UNOBSERVABLE = "unobservable", "not reported, and not determined by the others"
+        PINNED = "pinned", "held at zero: a flow is not negative"
+        LEFT_OUT = "left out", "reported, and left out as most likely wrong"
+
+    run = models.ForeignKey(ReconciliationRun, on_delete=models.CASCADE, related_name="network_estimates")
+    component = models.CharField(max_length=120, help_text="The network it was solved in.")
+    order = models.PositiveIntegerField(help_text="Place within the component.")
+    kind = models.CharField(max_length=12, help_text="flow, stock, production or unrecorded.")
+    from_node = models.CharField(max_length=120)
+    to_node = models.CharField(max_length=120)
+    scope = models.CharField(max_length=100)
+    reported = models.FloatField(null=True, blank=True)
+    reported_sd = models.FloatField(null=True, blank=True)
+    estimate = models.FloatField(null=True, blank=True, help_text="Empty where it cannot be estimated.")
+    sd = models.FloatField(null=True, blank=True)
+    status = models.CharField(max_length=12, choices=Status)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["run", "component", "order"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "component", "order"], name="networkestimate_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.from_node} to {self.to_node}, {self.scope}"
 
 
 class Finding(models.Model):
@@ -209,6 +311,7 @@ class Finding(models.Model):
     threshold = models.FloatField(null=True)
     family = models.CharField(max_length=20, blank=True)
     is_discrepancy = models.BooleanField(default=False, db_index=True)
+    period_end = models.DateField(null=True, help_text="Last day of what it speaks of.")
     gap_h100e = models.FloatField(null=True)
     sq = models.FloatField(null=True, help_text="Gap in significant quantities (1,000 H100-equivalents).")
     mdg = models.FloatField(null=True, help_text="Smallest gap this test could have seen, in its unit.")

@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
 from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
 from tracker.chips.specs import H100_TPP, ChipSpec, h100_equivalents, tpp
-from tracker.claims.models import Claim, ClaimConflict
+from tracker.claims.models import Claim, ClaimConflict, ClosedBook
 from tracker.core.period import Period
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
@@ -35,6 +35,7 @@ from tracker.reconciliation.books import (
     Books,
     ChipRow,
     ClaimRow,
+    ClosedBookRow,
     FlowRow,
     Law,
     LicenceRow,
@@ -332,6 +333,7 @@ class Ledger:
             "kind", "allegation", "subject_id", "counterparty_id", "data_center_id", "origin_country", "destination_country",
             "chip_id", "family_id", "period_start", "period_end", "method", "bias_key", "echo_of__slug", "source_id",
             "source__publisher", "source__original_publisher", "source__title", "original_text", "note", "verification",
+            "reporter",
         )  # fmt: skip
         rows = list(self.known(Claim).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
@@ -380,6 +382,7 @@ class Ledger:
             original_text=row["original_text"],
             note=row["note"],
             verification=row["verification"],
+            reporter=row["reporter"],
         )
 
     # --- movements and licences -------------------------------------------------------------------------------------
@@ -391,6 +394,7 @@ class Ledger:
             "shipped_on_latest", "received_on", "received_on_latest", "shipper_id", "consignee_id", "end_user_id",
             "origin_country", "destination_country", "origin_id", "destination_id", "onward_of_id", "licence_id", "status",
             "source_id", "note", "shipper__slug", "consignee__slug", "consignment",
+            "kind",
         )  # fmt: skip
         rows = list(self.known(Shipment).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
@@ -437,6 +441,7 @@ class Ledger:
             source=source,
             note=row["note"],
             consignment=row["consignment"],
+            kind=row["kind"],
         )
 
     def licences(self) -> tuple[LicenceRow, ...]:
@@ -470,6 +475,23 @@ class Ledger:
             )
             for row in rows
         )
+
+    @cached_property
+    def closed_books(self) -> tuple[ClosedBookRow, ...]:
+        """All declarations of whole books: few, and read whole."""
+        fields = (
+            "id", "version", "slug", "organization_id", "data_center_id", "country", "chip_id", "family_id", "valid_from",
+            "valid_until", "source_id",
+        )  # fmt: skip
+        rows = list(self.known(ClosedBook).filter(self.of_world()).order_by("id").values_list(*fields))
+        sources = self.sources(row[-1] for row in rows)
+        return tuple(
+            ClosedBookRow(
+                RecordRef("closedbook", pk, version), slug, org, site, country, self.scope(chip, family),
+                Period(first, until), sources[source],
+            )
+            for pk, version, slug, org, site, country, chip, family, first, until, source in rows
+        )  # fmt: skip
 
     # --- parties ----------------------------------------------------------------------------------------------------
 
@@ -775,7 +797,7 @@ class Ledger:
                 )
         return Books(
             as_of=self.as_of, claims=claims, movements=movements, licences=licences, chips=self.chips,
-            organizations=organizations, sites=all_sites, verdicts=judgements,
+            organizations=organizations, sites=all_sites, verdicts=judgements, closed=self.closed_books,
         )  # fmt: skip
 
 

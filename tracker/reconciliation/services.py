@@ -20,17 +20,18 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
+from tracker.balances.models import BalanceCell
+from tracker.balances.services import area_ids, scope_ids
 from tracker.claims.models import Claim
 from tracker.core.errors import BadInput, CannotReconcile
 from tracker.core.services import changed_since, settled_instant
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
+from tracker.reconciliation.books import Books, Parameters, Section
 from tracker.reconciliation.books import Finding as Found
-from tracker.reconciliation.books import Parameters, Section
 from tracker.reconciliation.explain import full_text, record_section
-from tracker.reconciliation.ledger import cells
+from tracker.reconciliation.ledger import Cell, cells
 from tracker.reconciliation.models import (
-    BalanceCell,
     Discrepancy,
     Evidence,
     Finding,
@@ -185,7 +186,7 @@ def _locked_share(partition_id: int) -> str:
         for finding in check.find(books, ledger.parameters)
     ]
     if share.kind == "scope":
-        _save_cells(run, cells(books.movements, books.sites, books.organizations, ledger.parameters))
+        _save_cells(run, books, cells(books.movements, books.sites, books.organizations, ledger.parameters))
     _save_findings(run, found)
     RunPartition.objects.filter(id=share.id).update(
         status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error=""
@@ -346,13 +347,24 @@ def _tell(row: Finding, sections: Sequence[Section]) -> None:
     row.text = full_text(sections)
 
 
-def _save_cells(run: ReconciliationRun, rows: Iterable[Any]) -> None:
+def _save_cells(run: ReconciliationRun, books: Books, rows: Iterable[Cell]) -> None:
+    rows = list(rows)
+    places = {("site", site.slug): site.ref.id for site in books.sites.values()}
+    places |= {("org", org.slug): org.ref.id for org in books.organizations.values()}
+    names = {cell.area: cell.area.split(":", 1) for cell in rows}
+    objects = {
+        key: (kind, int(name, 36) if kind == "country" else places[kind, name])
+        for key, (kind, name) in names.items()
+    }
+    scoped = {f"{m.scope.kind}:{m.scope.slug}": (m.scope.kind, m.scope.id) for m in books.movements}
+    areas = area_ids((*objects[key], key) for key in names)
+    scopes = scope_ids((*scoped[cell.scope], cell.scope) for cell in rows)
     BalanceCell.objects.bulk_create(
         (
             BalanceCell(
-                run=run, area=cell.area, scope=cell.scope, month=cell.month, opening=cell.opening, receipts=cell.receipts,
-                dispatches=cell.dispatches, exits=cell.exits, book=cell.book, sigma=cell.sigma, mdg=cell.mdg,
-                at_least=cell.at_least,
+                run=run, area_id=areas[objects[cell.area]], scope_id=scopes[scoped[cell.scope]], month=cell.month,
+                opening=cell.opening, receipts=cell.receipts, dispatches=cell.dispatches, exits=cell.exits, book=cell.book,
+                sigma=cell.sigma, at_least=cell.at_least,
             )
             for cell in rows
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -22,6 +23,11 @@ class ShipmentQuerySet(VersionedQuerySet):
 class Shipment(Versioned):
     """One line of a consignment: one chip (or an unspecified family) in one quantity. Evidence that something moved; the
     absence of a line is evidence of nothing."""
+
+    class Kind(models.TextChoices):
+        TRANSFER = "transfer", "transfer from one place or holder to another"
+        PRODUCTION = "production", "production: chips made, booked in with the consignee"
+        RETIREMENT = "retirement", "retirement: chips taken out of use, booked out of the shipper"
 
     class Status(models.TextChoices):
         REPORTED = "reported", "reported"
@@ -46,6 +52,13 @@ class Shipment(Versioned):
         blank=True,
         db_index=True,
         help_text="Waybill or other name shared by the lines that travel together.",
+    )
+    kind = models.CharField(
+        max_length=10,
+        choices=Kind,
+        default=Kind.TRANSFER,
+        db_default=Kind.TRANSFER,
+        help_text="Most lines are transfers; making and retiring chips are movements too.",
     )
     chip = models.ForeignKey(
         "tracker.Chip", on_delete=models.PROTECT, related_name="shipments", null=True, blank=True
@@ -185,12 +198,19 @@ class Shipment(Versioned):
                     status__in=["reported", "in transit", "received", "seized", "returned", "cancelled"]
                 ),
             ),
+            models.CheckConstraint(
+                name="shipment_kind", condition=Q(kind__in=["transfer", "production", "retirement"])
+            ),
             models.CheckConstraint(name="shipment_grade", condition=Q(grade__in=Grade.values)),
             country_check("shipment_countries", "origin_country", "destination_country"),
         ]
         indexes = [
             models.Index(fields=["shipped_on", "id"], name="shipment_shipped"),
             models.Index(fields=["destination_country", "shipped_on"], name="shipment_destination"),
+            # What was written since a run: a few pages, at next to no cost for loading.
+            BrinIndex(
+                fields=["recorded_at"], name="shipment_recorded", pages_per_range=16, autosummarize=True
+            ),
         ]
 
     def __str__(self) -> str:
