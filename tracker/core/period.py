@@ -51,6 +51,17 @@ class Period:
         return f"{self.start or '…'} to {self.last or '…'}"
 
 
+def twelve_months(last: date) -> Period:
+    """The twelve months that end with the day ``last``.
+
+    >>> str(twelve_months(date(2026, 6, 30))), str(twelve_months(date(2024, 2, 28)))
+    ('2025-07-01 to 2026-06-30', '2023-02-28 to 2024-02-28')
+    """
+    until = last + DAY
+    day = 28 if (until.month, until.day) == (2, 29) else until.day
+    return Period(until.replace(year=until.year - 1, day=day), until)
+
+
 def quarter(day: date) -> str:
     """The calendar quarter of a day, written ``2026Q1``."""
     return f"{day.year}Q{(day.month + 2) // 3}"

@@ -247,12 +247,13 @@ class FlowRow:
     random: float
     grade: str
     consignee_id: int | None = None
-    use: str = "consignee"  # consignee | country | ratio: for which kind of limit it was added up
+    use: str = "consignee"  # consignee | country | ratio: for which kind of limit it was added up; hub inflow | hub outflow
     usd: float = 0.0
     uncounted: int = 0
     unpriced: int = 0
     at_least: int = 0
     examples: tuple[tuple[RecordRef, str], ...] = ()
+    licensed: bool = False  # whether the lines name a licence
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,9 @@ class Parameters(StandardReading):
     pue: float = 1.1
     least_coverage: float = 0.005  # share of a claim that the ledger must hold before the two are compared
     timeliness_days: int = 90
+    restricted_destinations: str = (
+        "macau_or_d5"  # country group or set whose trade through hubs is told apart
+    )
     records: str = (
         "real"  # which records are read: real, or synthetic; the two are never held against each other
     )

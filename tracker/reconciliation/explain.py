@@ -33,6 +33,10 @@ HEADLINE_LIMIT = 140
 TIMING = "timing: the two sides may be read on different days"
 IN_TRANSIT = "in transit: chips may have been under way on the day"
 UNRECORDED = "unrecorded receipts: movements that nobody has entered here"
+UNRECORDED_EXPORTS = (
+    "unrecorded dispatches: chips may have left without a movement that anybody has entered here"
+)
+UNREPORTED_USE = "use without a report: chips may be in use where nobody counts what is installed"
 ROUNDING = "rounding: a round figure is not a count"
 FAMILY = "family mixing: the name covers several models, and the two sides may mean different ones"
 STATUS = "status confusion: ordered, delivered and installed chips are easily taken for one another"

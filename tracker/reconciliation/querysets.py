@@ -15,8 +15,22 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from django.db.models import Case, F, FloatField, Q, QuerySet, Sum, Value, When
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import (
+    BooleanField,
+    Case,
+    Count,
+    DateField,
+    DateTimeField,
+    ExpressionWrapper,
+    F,
+    FloatField,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
+from django.db.models.functions import Cast, Coalesce, TruncMonth
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -24,7 +38,7 @@ from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecifi
 from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
 from tracker.chips.specs import H100_TPP, ChipSpec, h100_equivalents, tpp
 from tracker.claims.models import Claim, ClaimConflict, ClosedBook
-from tracker.core.period import Period
+from tracker.core.period import Period, twelve_months
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
 from tracker.judgement.parties import PartyBook
@@ -48,6 +62,7 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
+from tracker.reconciliation.position import COUNTED, GONE
 from tracker.reconciliation.verdicts import verdicts
 from tracker.rules.caps import Cap
 from tracker.rules.models import ExportRule
@@ -56,7 +71,7 @@ from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import counted, in_chips, sums
 from tracker.sources.models import Source
 
-KINDS = ("claim_subject", "consignee", "licence", "limit", "scope", "site")
+KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "scope", "site")
 
 
 FLOW_COLUMNS = (
@@ -533,15 +548,19 @@ class Ledger:
         """Lines added up by route, scope and days (and consignee), each sum with its largest lines."""
         by = [*FLOW_COLUMNS, *(["consignee_id"] if use == "consignee" else [])]
         rows = list(sums(self._lines.filter(where), by, self.parameters))
+        labels = self._labelled(rows)
+        return tuple(self._flow(row, use, labels) for row in rows)
+
+    def _labelled(self, rows: Iterable[Mapping[str, Any]]) -> dict[int, tuple[RecordRef, str]]:
+        """The largest lines of sums, each with a line a person can read."""
         named = {pk for row in rows for pk in row["examples"]}
         fields = ("id", "version", "reference", "quantity", "unit")
-        labels = {
+        return {
             pk: (RecordRef("shipment", pk, version), f"{reference}: {float(figure):,.10g} {unit}")
             for pk, version, reference, figure, unit in self.known(Shipment)
             .filter(id__in=named)
             .values_list(*fields)
         }
-        return tuple(self._flow(row, use, labels) for row in rows)
 
     def _flow(self, row: Mapping[str, Any], use: str, labels: Mapping[int, tuple[RecordRef, str]]) -> FlowRow:
         scope = self.scope(row["chip_id"], row["family_id"])
@@ -674,6 +693,63 @@ class Ledger:
             found |= self._codes(composed.union) if composed else set()
             found |= {member.country for member in self.rules.memberships if member.group == place}
         return found
+
+    # --- sums for the hubs ------------------------------------------------------------------------------------------
+
+    def _by_hub(self, index: int, count: int) -> Books:
+        """What came into and left the countries that did both in the twelve months to the day, added up by month and route,
+        with the claims about those countries. No line is read."""
+        months = twelve_months(self.as_of)
+        between = (
+            self.known(Shipment).filter(self.of_world()).exclude(origin_country=F("destination_country"))
+            .exclude(origin_country="").exclude(destination_country="")
+        )  # fmt: skip
+        lead = ExpressionWrapper(
+            F("shipped_on") + Value(timedelta(days=self.parameters.lead_time_days)),
+            output_field=DateTimeField(),
+        )
+        came = between.filter(status__in=COUNTED).annotate(
+            day=Coalesce("received_on", Cast(lead, DateField()), output_field=DateField())
+        )
+        left = between.filter(status__in=GONE).annotate(day=F("shipped_on"))
+        came, left = (rows.filter(day__gte=months.start, day__lt=months.end) for rows in (came, left))
+        receivers = set(came.order_by().values_list("destination_country", flat=True).distinct())
+        senders = set(left.order_by().values_list("origin_country", flat=True).distinct())
+        hubs = {code for code in receivers & senders if int(code, 36) % count == index}
+        flows = (
+            *self._monthly(came.filter(destination_country__in=hubs), "hub inflow"),
+            *self._monthly(left.filter(origin_country__in=hubs), "hub outflow"),
+        )
+        stocks = Q(
+            data_center__isnull=True,
+            destination_country__in=hubs,
+            status__in=["installed", "operational", "stocked"],
+        )
+        books = self._assembled(self.claims(stocks), (), {})
+        return replace(books, flows=flows, law=Law(self.rules, self.specs))
+
+    def _monthly(self, lines: QuerySet, use: str) -> list[FlowRow]:
+        """Sums by scope, route, month of ``day`` and whether a licence is named. Lines told as "at most" count nothing here, so
+        they stand beside as lines that could not be counted."""
+        dated = lines.annotate(
+            month=TruncMonth("day"),
+            licensed=ExpressionWrapper(Q(licence__isnull=False), output_field=BooleanField()),
+        )
+        by = ("chip_id", "family_id", "origin_country", "destination_country", "month", "licensed")
+        rows = list(sums(dated, by, self.parameters))
+        most = (
+            dated.filter(bound="ceiling").order_by().values(*by).annotate(uncounted=Count("id")).order_by(*by)
+        )
+        nothing = {
+            "house": "", "lines": 0, "total": 0.0, "total_systematic": 0.0, "total_random": 0.0, "weakest": "", "usd": 0.0,
+            "unpriced": 0, "at_least": 0, "examples": (),
+        }  # fmt: skip
+        rows += [{**nothing, **row} for row in most]
+        labels = self._labelled(rows)
+        return [
+            replace(self._flow({**row, "shipped_on": None}, use, labels), shipped=_month(row["month"]), licensed=row["licensed"])
+            for row in rows
+        ]  # fmt: skip
 
     # --- books ------------------------------------------------------------------------------------------------------
 
@@ -829,6 +905,10 @@ def _least(cap: Cap) -> float:
 def _days(row: Mapping[str, Any], name: str) -> Period | None:
     first = row[name]
     return Period.inclusive(first, row[f"{name}_latest"] or first) if first else None
+
+
+def _month(first: date) -> Period:
+    return Period(first, (first + timedelta(days=31)).replace(day=1))
 
 
 def _later(days: Period, by: timedelta) -> Period:

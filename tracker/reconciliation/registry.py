@@ -9,6 +9,8 @@ cases it can compute. Its docstring is its page in the documentation. To add a c
 - ``claim_subject``: claims tied by subject, site, declared conflict or echo, with all movements into and
   out of their areas;
 - ``consignee``: all movements to a consignee, with their verdicts, and the licences;
+- ``hub``: what came into and left the countries that chips pass through, added up by route and month, with the claims about
+  those countries;
 - ``licence``: licences tied by lines, consignments and onward goods, with every line that may draw on them, judged;
 - ``limit``: what movements add up to against the quantity limits of rules, for the keys that reach one (``flows``);
 - ``scope``: all claims and movements whose scopes could be of the same chips (one chip and the families
@@ -28,7 +30,7 @@ from typing import Any
 from tracker.reconciliation import checks as package
 from tracker.reconciliation.books import Books, Finding, Parameters
 
-PARTITIONS = ("claim_subject", "consignee", "licence", "limit", "scope", "site")
+PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "scope", "site")
 
 CaseFunction = Callable[[Any, Parameters, Mapping[str, Any]], dict[str, Any]]
 
