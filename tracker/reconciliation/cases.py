@@ -16,7 +16,7 @@ from typing import Any
 
 from tracker.core.errors import BadInput, TrackerError
 from tracker.core.quantity import Quantity
-from tracker.reconciliation import dirty, mirror, sequence, significance
+from tracker.reconciliation import dirty, mirror, network_cases, sequence, significance
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.checks.dates import date_case
@@ -367,6 +367,7 @@ def _leg(row: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameter
 
 
 _OWN_KINDS: dict[str, CaseFunction] = {
+    **network_cases.KINDS,
     "muf": _muf,
     "cusum": _cusum,
     "mirror": _mirror,

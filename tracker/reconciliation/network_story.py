@@ -1,0 +1,108 @@
+"""What a network's estimate says in plain words: who is most likely wrong, or that it cannot be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tracker.core.quantity import Quantity
+from tracker.reconciliation import explain
+from tracker.reconciliation.gross_errors import Suspect, Suspicion
+
+LABELLED = (
+    "the figures are estimates, the most likely true flows given all reports; they are never used as evidence"
+)
+CLOSED_ONLY = "what came into a place whose book is declared whole left it again or is there; other places are not held to that"
+UNSPLIT = "nothing is divided among flows that the reports do not tell apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How a report or a place is called in a sentence, and what the report says."""
+
+    label: str
+    amount: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well reports agree: the global statistic, its degrees of freedom, and how often chance alone would do it."""
+
+    gamma: float
+    dof: int
+    p: float
+
+
+def side(suspect: Suspect, named: Named) -> str:
+    """What a suspect says and what the others say, as one sentence."""
+    size = explain.chips(abs(suspect.size))
+    if suspect.kind == "node" or named.amount is None:
+        way = "into" if suspect.size > 0 else "out of"
+        return f"{named.label}: a flow of {size} {way} it that is not recorded would make its book agree."
+    others = explain.number(named.amount.mu - suspect.size)
+    return f"{named.label}: {explain.figure(named.amount)} reported; all other reports together say {others}."
+
+
+def headline(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
+    """One line: who is most likely wrong, or between whom it is undecided."""
+    first = suspicion.alternatives[0]
+    label = names[first.who].label
+    if not suspicion.decided:
+        others = explain.listed((names[row.who].label for row in suspicion.alternatives), limit=3)
+        return f"Reports disagree, and which is wrong is undecided: {others}"
+    if first.kind == "node":
+        way = "into" if first.size > 0 else "out of"
+        return f"{label}: a flow of about {explain.chips(abs(first.size))} {way} it is most likely unrecorded"
+    amount = names[first.who].amount
+    told = explain.number(amount.mu) if amount else "a figure"
+    return f"{label}: {told} reported, most likely wrong by {explain.chips(abs(first.size))}"
+
+
+def story(
+    compared: str,
+    suspicion: Suspicion,
+    names: Mapping[str, Named],
+    fit: Fit,
+    magnitude: str,
+    assumptions: tuple[str, ...] = (),
+) -> explain.Story:
+    """The parts of the text. ``fit``: of the reports this round began with; ``magnitude``: the size of the first alternative."""
+    first = suspicion.alternatives[0]
+    label = names[first.who].label
+    if not suspicion.decided:
+        difference = (
+            f"{magnitude}. {len(suspicion.alternatives)} explanations are about equally likely, none of them ten times "
+            "likelier than another, so it stays undecided which one holds."
+        )
+    elif first.kind == "node":
+        difference = (
+            f"{magnitude}. The most likely explanation is a flow at {label} that is not recorded here."
+        )
+    else:
+        more = "more" if first.size > 0 else "less"
+        difference = f"{magnitude} {more} than the others say. The report is most likely wrong, or counts something else."
+    return explain.Story(
+        compared=compared,
+        sides=tuple(side(row, names[row.who]) for row in suspicion.alternatives),
+        difference=difference,
+        surprise=_surprise(fit),
+        open=(explain.UNRECORDED, explain.TIMING, explain.IN_TRANSIT, explain.ROUNDING, explain.UNITS),
+        settle=_settle(suspicion, names),
+        assumptions=(LABELLED, CLOSED_ONLY, UNSPLIT, *assumptions),
+    )
+
+
+def _surprise(fit: Fit) -> str:
+    times = "less than once in a million" if fit.p < 1e-6 else f"about once in {explain.number(1 / fit.p)}"
+    return (
+        f"If every report were right within its stated error, reports would disagree this much {times} such comparisons "
+        f"(gamma = {explain.number(fit.gamma)} on {fit.dof} degrees of freedom)."
+    )
+
+
+def _settle(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
+    rows = [names[row.who].label for row in suspicion.alternatives if row.kind == "report"]
+    if rows:
+        return f"A record of the other end of {explain.listed(rows[:1])}, or a count with serial numbers."
+    places = explain.listed(names[row.who].label for row in suspicion.alternatives)
+    return f"A full list of receipts and dispatches at {places}."
