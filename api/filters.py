@@ -272,9 +272,9 @@ class ClaimFilter(LedgerFilterSet):
         model = models.Claim
         fields = VERSION | EVIDENCE | {
             "slug": ONE_OF, "kind": ONE_OF, "status": ONE_OF, "allegation": ONE_OF, "origin_country": ONE_OF,
-            "destination_country": ONE_OF, "low": FIGURE, "best": FIGURE, "high": FIGURE, "bound": EXACT, "is_exact": EXACT,
-            "unit": ONE_OF, "chips_per_unit": FIGURE, "period_start": DAYS, "period_end": DAYS, "grade": ONE_OF, "method": EXACT,
-            "bias_key": EXACT, "is_synthetic": EXACT,
+            "destination_country": ONE_OF, "reporter": EXACT, "low": FIGURE, "best": FIGURE, "high": FIGURE, "bound": EXACT,
+            "is_exact": EXACT, "unit": ONE_OF, "chips_per_unit": FIGURE, "period_start": DAYS, "period_end": DAYS,
+            "grade": ONE_OF, "method": EXACT, "bias_key": EXACT, "is_synthetic": EXACT,
         }  # fmt: skip
 
 
@@ -310,11 +310,12 @@ class ShipmentFilter(LedgerFilterSet):
     class Meta:
         model = models.Shipment
         fields = VERSION | EVIDENCE | {
-            "reference": ONE_OF, "consignment": ONE_OF, "quantity": FIGURE, "bound": EXACT, "is_exact": EXACT, "unit": ONE_OF,
-            "chips_per_unit": FIGURE, "quantity_by_shipper": FIGURE, "quantity_by_receiver": FIGURE, "grade_by_shipper": ONE_OF,
-            "grade_by_receiver": ONE_OF, "shipped_on": DAYS, "shipped_on_latest": DAYS, "shipped_on_presumed": EXACT,
-            "received_on": DAYS, "received_on_latest": DAYS, "received_on_presumed": EXACT, "origin_country": ONE_OF,
-            "destination_country": ONE_OF, "value_usd": FIGURE, "status": ONE_OF, "grade": ONE_OF, "is_synthetic": EXACT,
+            "reference": ONE_OF, "consignment": ONE_OF, "kind": ONE_OF, "quantity": FIGURE, "bound": EXACT, "is_exact": EXACT,
+            "unit": ONE_OF, "chips_per_unit": FIGURE, "quantity_by_shipper": FIGURE, "quantity_by_receiver": FIGURE,
+            "grade_by_shipper": ONE_OF, "grade_by_receiver": ONE_OF, "shipped_on": DAYS, "shipped_on_latest": DAYS,
+            "shipped_on_presumed": EXACT, "received_on": DAYS, "received_on_latest": DAYS, "received_on_presumed": EXACT,
+            "origin_country": ONE_OF, "destination_country": ONE_OF, "value_usd": FIGURE, "status": ONE_OF, "grade": ONE_OF,
+            "is_synthetic": EXACT,
         }  # fmt: skip
 
 
@@ -407,26 +408,27 @@ class CountryMemberFilter(LedgerFilterSet):
 
 
 class RunFilter(LedgerFilterSet):
-    not_filtered = ("parameters", "counts", "error", "requested_by")
+    base = slugs("base", "key")
+    not_filtered = ("layers", "lease_until", "parameters", "counts", "error", "requested_by")
 
     class Meta:
         model = models.ReconciliationRun
         fields = IDS | {
-            "key": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT, "code_version": EXACT,
-            "signature": EXACT, "status": ONE_OF, "created_at": ["gte", "lte"],
-            "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
+            "key": ONE_OF, "mode": EXACT, "stage": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT,
+            "code_version": EXACT, "signature": EXACT, "status": ONE_OF, "created_at": ["gte", "lte"], "started_at": DAYS,
+            "finished_at": DAYS, "findings_sha256": EXACT,
         }  # fmt: skip
 
 
 class PartitionFilter(LedgerFilterSet):
     run = slugs("run", "key")
-    not_filtered = ("error",)
+    not_filtered = ("tests", "scratch", "error")
 
     class Meta:
         model = models.RunPartition
         fields = IDS | {
             "kind": EXACT, "index": SPAN, "count": EXACT, "status": ONE_OF, "attempts": SPAN, "started_at": DAYS,
-            "finished_at": DAYS, "findings": SPAN,
+            "finished_at": DAYS, "findings": SPAN, "rows": SPAN, "seconds": FIGURE, "peak_mb": SPAN,
         }  # fmt: skip
 
 
@@ -455,7 +457,7 @@ class DiscrepancyFilter(LedgerFilterSet):
         model = models.Discrepancy
         fields = IDS | {
             "key": ONE_OF, "check_code": ONE_OF, "area": ONE_OF, "scope": ONE_OF, "period": EXACT, "counterpart": EXACT,
-            "state": ONE_OF, "reason": ONE_OF, "resolved_at": DAYS,
+            "state": ONE_OF, "reason": ONE_OF, "resolved_at": DAYS, "period_end": DAYS, "due_on": DAYS, "opened_at": DAYS,
         }  # fmt: skip
 
 
@@ -469,11 +471,56 @@ class FindingFilter(LedgerFilterSet):
         fields = IDS | {
             "key": ONE_OF, "check_code": ONE_OF, "area": ONE_OF, "scope": ONE_OF, "period": EXACT, "counterpart": EXACT,
             "verdict": ONE_OF, "unit": EXACT, "family": ONE_OF, "is_discrepancy": EXACT, "severity": ONE_OF,
-            "severity_rank": SPAN,
-            "strength": ONE_OF, "weakest_grade": ONE_OF,
+            "severity_rank": SPAN, "period_end": DAYS, "strength": ONE_OF, "weakest_grade": ONE_OF,
         } | dict.fromkeys(
             ("expected", "reported", "gap", "sigma", "statistic", "p", "q", "threshold", "gap_h100e", "sq", "mdg"), FIGURE
         )  # fmt: skip
+
+
+class NetworkEstimateFilter(LedgerFilterSet):
+    run = slugs("run", "key")
+    not_filtered = ("order", "note")
+
+    class Meta:
+        model = models.NetworkEstimate
+        fields = IDS | dict.fromkeys(("component", "kind", "from_node", "to_node", "scope", "status"), ONE_OF) | dict.fromkeys(
+            ("reported", "reported_sd", "estimate", "sd"), FIGURE
+        )  # fmt: skip
+
+
+class ClosedBookFilter(LedgerFilterSet):
+    organization = slugs("organization")
+    data_center = slugs("data_center")
+    chip = slugs("chip")
+    family = slugs("family")
+    source = slugs("source")
+    not_filtered = ("original_text", "note", *VERSION_TEXTS)
+
+    class Meta:
+        model = models.ClosedBook
+        fields = VERSION | EVIDENCE | {
+            "slug": ONE_OF, "country": ONE_OF, "valid_from": DAYS, "valid_until": DAYS, "is_synthetic": EXACT,
+        }  # fmt: skip
+
+
+class PlugFilter(LedgerFilterSet):
+    organization = slugs("organization")
+    data_center = slugs("data_center")
+    chip = slugs("chip")
+    family = slugs("family")
+    not_filtered = ("why", *VERSION_TEXTS)
+
+    class Meta:
+        model = models.BalancePlug
+        fields = VERSION | {"country": ONE_OF, "month": SPAN, "quantity": FIGURE, "is_synthetic": EXACT}
+
+
+class MethodParameterFilter(LedgerFilterSet):
+    not_filtered = ("value", "reason", *VERSION_TEXTS)
+
+    class Meta:
+        model = models.MethodParameter
+        fields = VERSION | {"name": ONE_OF, "valid_from": SPAN}
 
 
 class RecordVersionFilter(LedgerFilterSet):

@@ -467,8 +467,8 @@ class ClaimRow(LedgerSerializer):
         model = models.Claim
         fields = (
             "id", "slug", "kind", "status", "allegation", "subject", "counterparty", "data_center", "origin_country",
-            "destination_country", "chip", "family", "quantity", "period", "original_text", "source", "grade", "method",
-            "bias_key", "confidence", "verification", "echo_of", "is_synthetic", "note", *VERSION, "api_url",
+            "destination_country", "reporter", "chip", "family", "quantity", "period", "original_text", "source", "grade",
+            "method", "bias_key", "confidence", "verification", "echo_of", "is_synthetic", "note", *VERSION, "api_url",
         )  # fmt: skip
 
 
@@ -594,7 +594,7 @@ class ShipmentRow(LedgerSerializer):
     class Meta:
         model = models.Shipment
         fields = (
-            "id", "reference", "consignment", "chip", "family", "amount", "shipped", "received", "shipper", "consignee",
+            "id", "reference", "consignment", "kind", "chip", "family", "amount", "shipped", "received", "shipper", "consignee",
             "end_user", "origin_country", "destination_country", "origin", "destination", "onward_of", "licence", "value_usd",
             "status", "source", "grade", "confidence", "verification", "is_synthetic", "note", *VERSION, "api_url",
         )  # fmt: skip
@@ -776,14 +776,15 @@ class CountryGroupDetail(CountryGroupRow):
 
 
 class RunRow(LedgerSerializer):
+    base = RunRef()
     api_url = ApiUrl("runs", "key")
 
     class Meta:
         model = models.ReconciliationRun
         fields = (
-            "id", "key", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version", "signature", "status",
-            "created_at",
-            "started_at", "finished_at", "counts", "findings_sha256", "error", "api_url",
+            "id", "key", "mode", "base", "layers", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version",
+            "signature", "status", "stage", "created_at", "started_at", "finished_at", "counts", "findings_sha256", "error",
+            "api_url",
         )  # fmt: skip
 
 
@@ -794,8 +795,8 @@ class PartitionRow(LedgerSerializer):
     class Meta:
         model = models.RunPartition
         fields = (
-            "id", "run", "kind", "index", "count", "status", "attempts", "started_at", "finished_at", "findings", "error",
-            "api_url",
+            "id", "run", "kind", "index", "count", "status", "attempts", "started_at", "finished_at", "findings", "rows",
+            "seconds", "peak_mb", "tests", "error", "api_url",
         )  # fmt: skip
 
 
@@ -861,7 +862,8 @@ class DiscrepancyRow(LedgerSerializer):
         model = models.Discrepancy
         fields = (
             "id", "key", "check_code", "area", "scope", "period", "counterpart", "state", "first_run", "last_run", "latest",
-            "reason", "resolution", "resolved_by", "resolved_at", "resolved_evidence_sha256", "api_url",
+            "period_end", "due_on", "opened_at", "reason", "resolution", "resolved_by", "resolved_at", "resolved_evidence_sha256",
+            "api_url",
         )  # fmt: skip
 
 
@@ -875,8 +877,8 @@ class FindingRow(LedgerSerializer):
         fields = (
             "id", "run", "discrepancy", "key", "check_code", "area", "scope", "period", "counterpart", "verdict", "headline",
             "expected", "reported", "gap", "unit", "sigma", "statistic", "p", "q", "threshold", "family", "is_discrepancy",
-            "gap_h100e", "sq", "mdg", "severity", "severity_rank", "strength", "weakest_grade", "formula", "sections", "text",
-            "numbers", "evidence_sha256", "api_url",
+            "period_end", "gap_h100e", "sq", "mdg", "severity", "severity_rank", "strength", "weakest_grade", "formula",
+            "sections", "text", "numbers", "evidence_sha256", "api_url",
         )  # fmt: skip
 
 
@@ -903,11 +905,85 @@ class FindingDetail(FindingRow):
         fields = (*FindingRow.Meta.fields, "evidence")
 
 
+class NoteRow(LedgerSerializer):
+    """What was written or laid beside a discrepancy while somebody looked into it."""
+
+    source = SourceRef()
+
+    class Meta:
+        model = models.DiscrepancyNote
+        fields = ("id", "written_at", "text", "url", "source")
+
+
 class DiscrepancyDetail(DiscrepancyRow):
     findings = FindingBrief(many=True)
+    notes = NoteRow(many=True)
 
     class Meta(DiscrepancyRow.Meta):
-        fields = (*DiscrepancyRow.Meta.fields, "findings")
+        fields = (*DiscrepancyRow.Meta.fields, "findings", "notes")
+
+
+class NetworkEstimateRow(LedgerSerializer):
+    """An estimate, never evidence: the most likely true flow or stock given all reports, in chips, with its standard deviation.
+    ``estimate`` is null where the reports do not determine it."""
+
+    run = RunRef()
+    api_url = ApiUrl("network-estimates", "id")
+
+    class Meta:
+        model = models.NetworkEstimate
+        fields = (
+            "id", "run", "component", "order", "kind", "from_node", "to_node", "scope", "reported", "reported_sd", "estimate",
+            "sd", "status", "note", "api_url",
+        )  # fmt: skip
+
+
+# --- what runs are told -----------------------------------------------------------------------------------------------
+
+
+class ClosedBookRow(LedgerSerializer):
+    """Somebody declares that the ledger holds every movement of one area; with no chip and no family: of all chips."""
+
+    organization = OrganizationRef()
+    data_center = DataCenterRef()
+    chip = ChipRef()
+    family = ChipFamilyRef()
+    source = SourceRef()
+    api_url = ApiUrl("closed-books")
+
+    class Meta:
+        model = models.ClosedBook
+        fields = (
+            "id", "slug", "organization", "data_center", "country", "chip", "family", "valid_from", "valid_until",
+            "original_text", "source", "confidence", "verification", "is_synthetic", "note", *VERSION, "api_url",
+        )  # fmt: skip
+
+
+class PlugRow(LedgerSerializer):
+    """A made-up movement that closes a displayed chain: no evidence, and part of no test. Chips; negative: taken out."""
+
+    organization = OrganizationRef()
+    data_center = DataCenterRef()
+    chip = ChipRef()
+    family = ChipFamilyRef()
+    api_url = ApiUrl("plugs", "id")
+
+    class Meta:
+        model = models.BalancePlug
+        fields = (
+            "id", "organization", "data_center", "country", "chip", "family", "month", "quantity", "why", "is_synthetic",
+            *VERSION, "api_url",
+        )  # fmt: skip
+
+
+class MethodParameterRow(LedgerSerializer):
+    """A number of the method, from a day on, and why it was set so. Every run shows the numbers that it used."""
+
+    api_url = ApiUrl("method-parameters", "id")
+
+    class Meta:
+        model = models.MethodParameter
+        fields = ("id", "name", "value", "valid_from", "reason", *VERSION, "api_url")
 
 
 # --- versions, reports, imports ---------------------------------------------------------------------------------------

@@ -497,6 +497,33 @@ class Findings(Resource):
             evidence["version_url"] = f"{rows.ROOT}records/{name}/{number}/?version={evidence['version']}"
 
 
+class NetworkEstimates(Resource):
+    """The most likely true flows and stocks given all reports, as one run's network reconciliation found them: estimates."""
+
+    row_class, filterset_class = serializers.NetworkEstimateRow, filters.NetworkEstimateFilter
+
+
+class ClosedBooks(VersionedResource):
+    """Declarations that the ledger holds every movement of an area: only there can a difference be read as a loss."""
+
+    row_class, filterset_class, key = serializers.ClosedBookRow, filters.ClosedBookFilter, "slug"
+    orderings = ("slug", "valid_from", "recorded_at", "id")
+
+
+class Plugs(VersionedResource):
+    """Made-up movements that let a displayed chain of balances close. No evidence, and part of no test."""
+
+    row_class, filterset_class = serializers.PlugRow, filters.PlugFilter
+    orderings = ("id", "month", "recorded_at")
+
+
+class MethodParameters(VersionedResource):
+    """Numbers of the method that were set from a day on. Where none was, the default of the method holds."""
+
+    row_class, filterset_class = serializers.MethodParameterRow, filters.MethodParameterFilter
+    orderings = ("id", "name", "valid_from", "recorded_at")
+
+
 class Versions(Resource):
     """Versions of records that no longer stand, of all tables. The whole history of one: ``records/{table}/{id}/``."""
 
@@ -566,6 +593,10 @@ RESOURCES: dict[str, type[Resource]] = {
     "cells": Cells,
     "discrepancies": Discrepancies,
     "findings": Findings,
+    "network-estimates": NetworkEstimates,
+    "closed-books": ClosedBooks,
+    "plugs": Plugs,
+    "method-parameters": MethodParameters,
     "versions": Versions,
     "reports": Reports,
     "imports": Imports,

@@ -488,6 +488,48 @@ def finding(
     return row
 
 
+def note(discrepancy: models.Discrepancy, **given: Any) -> models.DiscrepancyNote:
+    """What a synthetic analyst wrote beside a discrepancy."""
+    values = {"written_by": "synthetic analyst", "text": "Asked the operator for its receiving report."}
+    return models.DiscrepancyNote.objects.create(discrepancy=discrepancy, **(values | given))
+
+
+def network_estimate(run: models.ReconciliationRun, **given: Any) -> models.NetworkEstimate:
+    """A flow reported as 1,000 and most likely 980."""
+    values: dict[str, Any] = {
+        "component": "chip:synthetic-chip", "order": run.network_estimates.count(), "kind": "flow",
+        "from_node": "org:synthetic-vendor", "to_node": "site:synthetic-site", "scope": "chip:synthetic-chip",
+        "reported": 1000.0, "reported_sd": 50.0, "estimate": 980.0, "sd": 30.0, "status": "measured",
+    }  # fmt: skip
+    return models.NetworkEstimate.objects.create(run=run, **(values | given))
+
+
+def closed_book(slug: str | None = None, **given: Any) -> models.ClosedBook:
+    """A declaration that the book of an area (pass ``organization``, ``data_center`` or ``country``) is whole since 2025."""
+    values: dict[str, Any] = {
+        "valid_from": date(2025, 1, 1), "verification": "synthetic", "is_synthetic": True,
+        "original_text": "This list is complete.",
+    }  # fmt: skip
+    if "source" not in given:
+        values["source"] = source()
+    return models.ClosedBook.objects.create(slug=slug or _name("synthetic-closed-book"), **(values | given))
+
+
+def plug(**given: Any) -> models.BalancePlug:
+    """100 chips from nowhere; pass an area and a chip or family."""
+    values: dict[str, Any] = {
+        "month": date(2025, 6, 1), "quantity": 100, "why": "The record of June is not public.", "is_synthetic": True,
+    }  # fmt: skip
+    return models.BalancePlug.objects.create(**(values | given))
+
+
+def method_parameter(name: str = "sq_h100e", value: Any = 500, **given: Any) -> models.MethodParameter:
+    values: dict[str, Any] = {
+        "valid_from": date(2025, 1, 1), "reason": "SYNTHETIC: a smaller quantity matters in this test.",
+    }  # fmt: skip
+    return models.MethodParameter.objects.create(name=name, value=value, **(values | given))
+
+
 _IDENTITY = ("key", "check_code", "area", "scope", "period", "counterpart")
 
 

@@ -84,7 +84,12 @@ def world(db: None) -> factories.Cast:
     run = factories.run("synthetic-run")
     factories.partition(run)
     factories.cell(run)
-    factories.finding(run, evidence=(claim, shipment))
+    factories.network_estimate(run)
+    factories.closed_book("synthetic-closed-book", data_center=cast.site)
+    factories.plug(data_center=cast.site, chip=cast.chip)
+    factories.method_parameter()
+    found = factories.finding(run, evidence=(claim, shipment))
+    factories.note(found.discrepancy)
     factories.report(run)
     factories.import_run("synthetic-import")
     return cast

@@ -14,19 +14,23 @@ from tracker import models
 NAMES = sorted(RESOURCES)
 PARTS = {
     "Alias": "organizations", "ChipFamilyMember": "chip-families", "ClaimConflict": "claims", "DataCenterPart": "data-centers",
-    "DataCenterStatus": "data-centers", "DataCenterUser": "data-centers", "Evidence": "findings", "ImportProblem": "imports",
+    "BalanceArea": "cells", "BalanceScope": "cells", "DataCenterStatus": "data-centers", "DataCenterUser": "data-centers",
+    "DiscrepancyNote": "discrepancies", "Evidence": "findings", "ImportProblem": "imports",
     "LicenceItem": "licences", "ListVersion": "screening-lists", "ListedName": "listed-parties",
     "RuleInterval": "rules", "ShipmentClaim": "shipments", "SitePower": "data-centers",
 }  # fmt: skip
 """Tables shown within the details of another."""
 
-MARKS = {"ScreenedOrganization", "ScreenedParty"}
-"""Which state of a record was screened last: of use to the screening alone."""
+MARKS = {"BalanceHouse", "ScreenedOrganization", "ScreenedParty"}
+"""Which state of a record was screened last, and how a book's shared errors add up: of use to the machinery alone."""
 
 NOT_SHOWN = {
     "recorded_by": "in the versions of the record", "recorded_reason": "in the versions", "recorded_batch": "in the versions",
     "decided_by": "a name of staff", "loaded_by": "a name of staff",
     "requested_by": "a name of staff", "assignee": "a name of staff",
+    "written_by": "a name of staff",
+    "lease_until": "how workers share a run", "scratch": "gone when the run is closed",
+    "floors": "how a book is put together again", "random": "as floors", "house": "as floors", "systematic": "as floors",
     "html": "a download", "csv": "a download", "result": "in the detail, as rules/diff/ gives it",
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from tracker.admin.catalogue import TRUST
 from tracker.models import (
     Claim,
     ClaimConflict,
+    ClosedBook,
     ImportProblem,
     ImportRun,
     Licence,
@@ -39,7 +40,7 @@ def _float(value: Decimal | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _scope(record: Claim | Shipment | LicenceItem) -> str:
+def _scope(record: Claim | ClosedBook | Shipment | LicenceItem) -> str:
     return str(record.chip or record.family or "all chips")
 
 
@@ -140,7 +141,15 @@ class ClaimAdmin(LedgerAdmin):
         ("What is said", {"fields": (("kind", "status"), "allegation")}),
         (
             "Of whom and where",
-            {"fields": ("subject", "counterparty", "data_center", ("origin_country", "destination_country"))},
+            {
+                "fields": (
+                    "subject",
+                    "counterparty",
+                    "data_center",
+                    ("origin_country", "destination_country"),
+                    "reporter",
+                )
+            },
         ),
         ("Of what", {"fields": ("chip", "family")}),
         ("How many", {"fields": (("low", "best", "high"), "bound", ("unit", "chips_per_unit"), "is_exact")}),
@@ -188,6 +197,37 @@ class ClaimConflictAdmin(LedgerAdmin):
     search_fields = ("claim__slug", "other__slug", "note")
     autocomplete_fields = ("claim", "other")
     fieldsets = ((None, {"fields": ("claim", "other", "note")}),)
+
+
+@admin.register(ClosedBook)
+class ClosedBookAdmin(LedgerAdmin):
+    list_display = ("slug", "area", "scope", "valid_from", "valid_until", "source", "marks")
+    list_select_related = ("organization", "data_center", "chip", "family", "source")
+    list_filter = (
+        ("organization", AutocompleteSelectFilter),
+        ("data_center", AutocompleteSelectFilter),
+        *choice_filters("country", "confidence", "verification"),
+        ("is_synthetic", BooleanRadioFilter),
+    )
+    search_fields = ("slug", "organization__name", "data_center__name", "original_text")
+    search_help_text = "Short name, area or words of the declaration"
+    ordering = ("slug",)
+    autocomplete_fields = ("source", "organization", "data_center", "chip", "family")
+    fieldsets = (
+        ("Source", {"fields": ("source", "original_text", "slug")}),
+        ("Whose book (one of the three)", {"fields": ("organization", "data_center", "country")}),
+        ("Of what (both blank: all chips)", {"fields": ("chip", "family")}),
+        ("When", {"fields": (("valid_from", "valid_until"),)}),
+        ("How sure", {"fields": (*TRUST, "is_synthetic", "note")}),
+    )
+
+    @admin.display(description="Whose book")
+    def area(self, obj: ClosedBook) -> str:
+        return str(obj.data_center or obj.organization or obj.get_country_display())
+
+    @admin.display(description="Of what")
+    def scope(self, obj: ClosedBook) -> str:
+        return _scope(obj)
 
 
 class LicenceItemRows(Part):
@@ -278,7 +318,7 @@ class ShipmentAdmin(LedgerAdmin):
         ("destination", AutocompleteSelectFilter),
         ("licence", AutocompleteSelectFilter),
         ("shipped_on", RangeDateFilter),
-        *choice_filters("destination_country", "origin_country", "status", "grade", "verification"),
+        *choice_filters("kind", "destination_country", "origin_country", "status", "grade", "verification"),
         ("is_synthetic", BooleanRadioFilter),
     )
     # Prefixes only: the table is large, and these two columns have an index that prefixes can use. Parties are filters.
@@ -291,7 +331,7 @@ class ShipmentAdmin(LedgerAdmin):
     )  # fmt: skip
     fieldsets = (
         ("Source", {"fields": ("source",)}),
-        ("Consignment", {"fields": ("consignment", "reference", "status")}),
+        ("Consignment", {"fields": ("consignment", "reference", ("kind", "status"))}),
         (
             "What moved",
             {

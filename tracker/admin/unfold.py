@@ -61,6 +61,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _page("Sources", "menu_book", "source"),
             _page("Conflicts", "compare_arrows", "claimconflict"),
+            _page("Closed books", "inventory", "closedbook"),
             _page("Loads", "upload_file", "importrun"),
             _page("Earlier versions", "history", "recordversion"),
         ],
@@ -93,6 +94,9 @@ NAVIGATION: list[dict[str, Any]] = [
             _page("Runs", "play_circle", "reconciliationrun"),
             _page("Findings", "fact_check", "finding"),
             _page("Books", "account_balance", "balancecell"),
+            _page("Plugs", "handyman", "balanceplug"),
+            _page("Network estimates", "hub", "networkestimate"),
+            _page("Parameters", "tune", "methodparameter"),
             _page("Reports", "summarize", "report"),
         ],
     },

@@ -214,8 +214,10 @@ def _deletion(model: type[models.Model], last: RecordVersion) -> Event:
 
 # --- roles ----------------------------------------------------------------------------------------------------------------
 
-LAW = ("exportrule", "licencerequirement", "ruleinterval", "countrygroup", "countrygroupmember")
-"""Changed by reviewers only: one wrong threshold would judge every shipment wrongly."""
+LAW = (
+    "exportrule", "licencerequirement", "ruleinterval", "countrygroup", "countrygroupmember", "methodparameter",
+)  # fmt: skip
+"""Changed by reviewers only, like the numbers of the method: one wrong threshold would judge every shipment wrongly."""
 
 LISTS = ("screeninglist", "listedparty", "listedname", "screeningmatch")
 """Lists are loaded by reviewers; their parties and the matches are written by the machinery and decided, never typed in."""
