@@ -13,12 +13,20 @@ from rest_framework.throttling import AnonRateThrottle, SimpleRateThrottle, User
 
 
 class MayRead(BasePermission):
-    """Everybody, or with API_ANONYMOUS_READ = False those who have signed in. Writing is no method of any view."""
+    """Everybody, or with API_ANONYMOUS_READ = False those who have signed in. Starting runs is the one thing that
+    writes, and asks for :class:`MayStartRuns`."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         return getattr(settings, "API_ANONYMOUS_READ", True) or bool(
             request.user and request.user.is_authenticated
         )
+
+
+class MayStartRuns(BasePermission):
+    """Users who may start runs in the admin as well."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return bool(request.user and request.user.has_perm("tracker.add_reconciliationrun"))
 
 
 class _Rated(SimpleRateThrottle):
@@ -40,6 +48,12 @@ class AskThrottle(_Rated, UserRateThrottle):
     """Questions asked by POST: one may hold hundreds of names."""
 
     scope = "ask"
+
+
+class StartThrottle(_Rated, UserRateThrottle):
+    """Runs started and stopped."""
+
+    scope = "start"
 
 
 class ExportThrottle(_Rated, UserRateThrottle):

@@ -20,7 +20,7 @@ from api.renderers import CsvRenderer, OrjsonRenderer
 
 
 class Reading(APIView):
-    """Set here rather than in settings: an API that lets nobody write must not depend on a line elsewhere."""
+    """Set here rather than in settings: an API that writes nothing must not depend on a line elsewhere."""
 
     authentication_classes = (SessionAuthentication,)
     permission_classes = (access.MayRead,)

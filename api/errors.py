@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from api.renderers import OrjsonRenderer
-from tracker.core.errors import BadInput
+from tracker.core.errors import BadInput, CannotReconcile
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +89,12 @@ def _told(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
             return 400, body("bad_parameter", " ".join(sentences), fields), {}
         case BadInput():
             return 400, body("bad_parameter", str(error)), {}
+        case CannotReconcile():
+            return 503, body("busy", str(error)), {}
         case Http404() | exceptions.NotFound():
             return 404, body("not_found", str(error) or "There is nothing here."), {}
         case PermissionDenied():
-            return 403, body("permission_denied", "You may not read this."), {}
+            return 403, body("permission_denied", "You may not do this."), {}
         case exceptions.Throttled():
             seconds: float | None = error.wait  # type: ignore[attr-defined]  # the stubs leave it out
             wait = {"Retry-After": str(int(seconds) + 1)} if seconds else {}

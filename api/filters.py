@@ -409,14 +409,25 @@ class CountryMemberFilter(LedgerFilterSet):
 
 class RunFilter(LedgerFilterSet):
     base = slugs("base", "key")
-    not_filtered = ("layers", "lease_until", "parameters", "counts", "error", "requested_by")
+    not_filtered = ("layers", "lease_until", "parameters", "counts", "error", "requested_by", "request_key")
 
     class Meta:
         model = models.ReconciliationRun
         fields = IDS | {
             "key": ONE_OF, "mode": EXACT, "stage": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT,
-            "code_version": EXACT, "signature": EXACT, "status": ONE_OF, "created_at": ["gte", "lte"], "started_at": DAYS,
-            "finished_at": DAYS, "findings_sha256": EXACT,
+            "code_version": EXACT, "signature": EXACT, "status": ONE_OF, "take_ups": SPAN, "created_at": ["gte", "lte"],
+            "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
+        }  # fmt: skip
+
+
+class ProofFilter(LedgerFilterSet):
+    not_filtered = ("checks", "breaches", "error", "requested_by")
+
+    class Meta:
+        model = models.LedgerProof
+        fields = IDS | {
+            "started_at": ["gte", "lte"], "finished_at": DAYS, "since": DAYS, "outcome": ONE_OF, "looked_at": SPAN,
+            "breached": SPAN,
         }  # fmt: skip
 
 

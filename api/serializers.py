@@ -783,7 +783,30 @@ class RunRow(LedgerSerializer):
         model = models.ReconciliationRun
         fields = (
             "id", "key", "mode", "base", "layers", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version",
-            "signature", "status", "stage", "created_at", "started_at", "finished_at", "counts", "findings_sha256", "error",
+            "signature", "status", "stage", "take_ups", "created_at", "started_at", "finished_at", "counts", "findings_sha256",
+            "error", "api_url",
+        )  # fmt: skip
+
+
+class RunDetail(RunRow):
+    progress = Computed(
+        help_text="How far it is when read: `stage`, `shares_done` of `shares`, shipment lines read (`rows`), seconds of work of "
+        "all workers (`worked_seconds`), seconds since it began (`seconds`)."
+    )
+
+    class Meta(RunRow.Meta):
+        fields = (*RunRow.Meta.fields, "progress")
+
+
+class ProofRow(LedgerSerializer):
+    """One proof of the ledger; ``checks`` count rows looked at and rows that do not hold, ``breaches`` name the first."""
+
+    api_url = ApiUrl("proofs", "id")
+
+    class Meta:
+        model = models.LedgerProof
+        fields = (
+            "id", "started_at", "finished_at", "since", "outcome", "looked_at", "breached", "checks", "breaches", "error",
             "api_url",
         )  # fmt: skip
 

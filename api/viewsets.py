@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar, cast
@@ -15,21 +16,25 @@ from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers as drf
+from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import action
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ReadOnlyModelViewSet
 
-from api import access, comparisons, errors, export, filters, judgements, parameters, rows, serializers
-from api.base import Reading
+from api import access, comparisons, errors, export, filters, judgements, parameters, rows, runs, serializers
+from api.base import QuestionParser, Reading
 from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
 from tracker.judgement.services import explain, kept_comparison
 from tracker.organizations.models import OrganizationQuerySet
+from tracker.reconciliation.services import cancel_run
 from tracker.rules.services import classified
+from tracker.runs.services import progress
+from tracker.tasks import request_run
 
 SomeResponse = TypeVar("SomeResponse", bound=HttpResponseBase)
 
@@ -453,10 +458,82 @@ class CountryMembers(VersionedResource):
 
 
 class Runs(Resource):
-    """Reconciliations, each with all that is needed to make it again."""
+    """Reconciliations, each with all that is needed to make it again; the detail says how far it is."""
 
     row_class, filterset_class, key = serializers.RunRow, filters.RunFilter, "key"
+    detail_class = serializers.RunDetail
     orderings = ("-created_at", "key", "as_of", "id")
+    http_method_names = ("get", "head", "options", "post")
+    parser_classes = (QuestionParser,)
+
+    def get_authenticators(self) -> list[Any]:
+        return (
+            [SessionAuthentication(), BasicAuthentication()]
+            if self._writes()
+            else super().get_authenticators()
+        )
+
+    def get_permissions(self) -> list[Any]:
+        return [access.MayStartRuns()] if self._writes() else list(super().get_permissions())
+
+    def get_throttles(self) -> list[Any]:
+        return (
+            [*super().get_throttles(), access.StartThrottle()] if self._writes() else super().get_throttles()
+        )
+
+    def _writes(self) -> bool:
+        """Asked before the framework knows the action, and by the description without any request."""
+        return getattr(self.request, "method", "") == "POST" or getattr(self, "action", "") in (
+            "create",
+            "cancel",
+        )
+
+    def get_serializer_class(self) -> type[rows.LedgerSerializer]:
+        return serializers.RunDetail if self._writes() else super().get_serializer_class()
+
+    def complete(self, record: dict[str, Any]) -> None:
+        record["progress"] = asdict(progress(models.ReconciliationRun.objects.get(pk=record["id"])))
+
+    @extend_schema(
+        request=runs.RunRequest,
+        responses={202: serializers.RunDetail},
+        parameters=[runs.IDEMPOTENCY_KEY],
+        description="Start a run: 202 with its address. With a header `Idempotency-Key` a request that is sent again starts no "
+        "second run. For users who may start runs.",
+    )
+    def create(self, request: Request) -> Response:
+        parameters.refuse_unknown(request, ["format"], versioned=False)
+        run = request_run(
+            request.user.get_username(),
+            runs.asked_instant(request),
+            request_key=runs.idempotency_key(request),
+        )
+        return self._accepted(run.key)
+
+    @extend_schema(
+        request=None,
+        responses={202: serializers.RunDetail},
+        description="Stop a run: what is under way ends without effect, nothing of it is published. One that is over stays as it "
+        "is.",
+    )
+    @action(detail=True, methods=["post"], filter_backends=(), pagination_class=None)
+    def cancel(self, request: Request, pk: str) -> Response:
+        parameters.refuse_unknown(request, ["format"], versioned=False)
+        record = self.record(pk, self.plan)
+        cancel_run(record["id"])
+        return self._accepted(record["key"])
+
+    def _accepted(self, key: str) -> Response:
+        record = self.record(key, self.plan)
+        self.complete(record)
+        return Response(record, status=202, headers={"Location": record["api_url"]})
+
+
+class Proofs(Resource):
+    """Proofs of the ledger: whether every stored number that can be worked out again was what is stored."""
+
+    row_class, filterset_class = serializers.ProofRow, filters.ProofFilter
+    orderings = ("-started_at", "id")
 
 
 class Partitions(Resource):
@@ -590,6 +667,7 @@ RESOURCES: dict[str, type[Resource]] = {
     "country-members": CountryMembers,
     "runs": Runs,
     "partitions": Partitions,
+    "proofs": Proofs,
     "cells": Cells,
     "discrepancies": Discrepancies,
     "findings": Findings,

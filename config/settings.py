@@ -37,6 +37,13 @@ def required(name: str, meaning: str) -> str:
     raise ImproperlyConfigured(f"{name} is not set: {meaning}. Production needs it; see .env.example.")
 
 
+def one_or_more(name: str, default: int) -> int:
+    """A whole number from the environment that makes no sense below one."""
+    if (value := env.int(name, default=default)) < 1:
+        raise ImproperlyConfigured(f"{name} is {value}: it must be 1 or more.")
+    return value
+
+
 def development_key() -> str:
     """A random key of this checkout, made once and kept outside the repository.
 
@@ -249,6 +256,11 @@ CELERY_BEAT_SCHEDULE = {
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
+# Runs: how long one may stand still (minutes), how often it is then taken up again, and when it is given up (hours).
+RUN_LEASE_MINUTES = one_or_more("TRACKER_RUN_LEASE_MINUTES", 5)
+RUN_TAKE_UPS = one_or_more("TRACKER_RUN_TAKE_UPS", 12)
+RUN_DEADLINE_HOURS = one_or_more("TRACKER_RUN_DEADLINE_HOURS", 24)
+
 # --- the API ------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
@@ -262,6 +274,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "user": env.str("TRACKER_RATE_USER", default="600/min"),
         "export": env.str("TRACKER_RATE_EXPORT", default="30/hour"),
         "ask": env.str("TRACKER_RATE_ASK", default="300/hour"),
+        "start": env.str("TRACKER_RATE_START", default="20/hour"),
     },
 }
 SPECTACULAR_SETTINGS = {

@@ -610,3 +610,19 @@ def cast() -> Cast:
         family=chip_family("synthetic-family", members=chips, vendor=maker),
         source=source(),
     )
+
+
+def ledger_proof(**given: Any) -> models.LedgerProof:
+    """A proof under which everything held."""
+    at = datetime(2026, 1, 20, 3, tzinfo=UTC)
+    values: dict[str, Any] = {
+        "started_at": at,
+        "finished_at": at,
+        "requested_by": "synthetic",
+        "outcome": "held",
+        "looked_at": 10,
+        "checks": [
+            {"code": "evidence", "title": "Synthetic", "looked_at": 10, "breached": 0, "seconds": 0.1}
+        ],
+    }
+    return models.LedgerProof.objects.create(**(values | given))

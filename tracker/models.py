@@ -9,6 +9,7 @@ from tracker.imports.models import ImportProblem, ImportRun
 from tracker.judgement.models import RuleComparison
 from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Alias, ListEntry, Organization, OwnershipStake, Vendor
+from tracker.proof.models import LedgerProof
 from tracker.reconciliation.models import (
     Discrepancy,
     DiscrepancyNote,
@@ -67,6 +68,7 @@ __all__ = [
     "Finding",
     "ImportProblem",
     "ImportRun",
+    "LedgerProof",
     "Licence",
     "LicenceItem",
     "LicenceRequirement",

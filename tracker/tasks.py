@@ -17,32 +17,42 @@ from tracker.judgement.services import (
 )
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
-from tracker.reports.services import build_report
+from tracker.reports.services import build_report, unpublished_runs
+from tracker.runs import services as runs
 from tracker.screening.services import screen
 
 QUEUE_PATIENCE = timedelta(minutes=2)
-"""How long a share may stand in the queue before it is taken for lost and queued again; a second message does no harm."""
+"""How long a comparison or a report may wait in the queue before it is taken for lost; a second message does no harm."""
 
 
-def request_run(requested_by: str, as_known_at: datetime | None = None) -> ReconciliationRun:
-    """Write a run down and, once that is committed, queue its shares."""
-    run = services.start_run(requested_by, as_known_at=as_known_at)
-    queue_run(run)
+def request_run(
+    requested_by: str, as_known_at: datetime | None = None, *, request_key: str = ""
+) -> ReconciliationRun:
+    """Write a run down and, once that is committed, queue its shares; with a key that was given before, the run of then."""
+    run, is_new = runs.start_once(requested_by, request_key, as_known_at=as_known_at)
+    if is_new:
+        queue_run(run)
     return run
 
 
 def queue_run(run: ReconciliationRun) -> None:
     """Queue every share of a run that nobody is at work on, after the present transaction commits."""
     run_id = run.id
-    transaction.on_commit(lambda: [reconcile_share.delay(pk) for pk in services.unfinished_shares(run_id)])
+    transaction.on_commit(lambda: _queue_shares(run_id))
+
+
+def _queue_shares(run_id: int) -> None:
+    left = services.unfinished_shares(run_id)
+    for pk in left:
+        reconcile_share.delay(pk)
+    if not left:  # of a run that goes on, perhaps only the closing is left
+        close_run.delay(run_id)
 
 
 @shared_task(name="tracker.reconcile_share")
 def reconcile_share(partition_id: int) -> str:
     """Judge one share of a run; whoever finishes the last share closes the run."""
-    if not services.begin_share(partition_id):
-        return "over"
-    outcome = services.run_share(partition_id)
+    outcome = runs.carry_out(partition_id)
     if outcome == "done":
         close_run.delay(services.run_of(partition_id))
     return outcome
@@ -51,7 +61,7 @@ def reconcile_share(partition_id: int) -> str:
 @shared_task(name="tracker.close_run")
 def close_run(run_id: int) -> bool:
     """Close a run if all its shares are done, and build its report."""
-    closed = services.close_if_complete(run_id)
+    closed = runs.close(run_id)
     if closed:
         build_run_report.delay(run_id)
     return closed
@@ -65,16 +75,19 @@ def build_run_report(run_id: int) -> str:
 
 @shared_task(name="tracker.reap_runs")
 def reap_runs() -> int:
-    """Queue again what died with its worker or was lost by the broker, comparisons of law as well, and close what is complete;
+    """Look after what died with its worker or was lost by the broker: runs, their closing and reports, comparisons of law;
     returns shares queued."""
-    waiting = services.unfinished_shares(queued_before=timezone.now() - QUEUE_PATIENCE)
-    for pk in waiting:
+    found = runs.take_up()
+    for pk in found.shares:
         reconcile_share.delay(pk)
-    for run_id in services.going_runs():
+    for run_id in found.complete:
         close_run.delay(run_id)
-    for pk in waiting_comparisons(timezone.now() - QUEUE_PATIENCE):
+    before = timezone.now() - QUEUE_PATIENCE
+    for run_id in unpublished_runs(before):
+        build_run_report.delay(run_id)
+    for pk in waiting_comparisons(before):
         compare_rules.delay(pk)
-    return len(waiting)
+    return len(found.shares)
 
 
 @shared_task(name="tracker.reconcile_all")

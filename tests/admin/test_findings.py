@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from tests import factories
 from tracker.models import Discrepancy, ReconciliationRun, RunPartition
+from tracker.reconciliation import services
 
 pytestmark = pytest.mark.django_db
 
@@ -179,6 +180,45 @@ def test_an_operator_starts_a_run_and_its_progress_is_shown(operator):
     assert RunPartition.objects.filter(run=run).exists()
     text = operator.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk])).content.decode()
     assert f"0 of {run.partitions.filter(kind='site').count()}" in text
+
+
+def test_the_page_of_a_run_that_goes_on_asks_for_itself_again_and_tells_its_stage(reader):
+    run = factories.run(status="running", stage="checks")
+    factories.partition(run)
+    page = reader.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk]))
+    assert page["Refresh"] == "5"
+    assert "At: judging." in page.content.decode()
+    over = reader.get(reverse("admin:tracker_reconciliationrun_change", args=[factories.run().pk]))
+    assert "Refresh" not in over
+
+
+def test_an_operator_stops_a_run_and_lets_it_go_on(operator, django_capture_on_commit_callbacks):
+    run = services.start_run("synthetic")
+    pages = {
+        what: reverse(f"admin:tracker_reconciliationrun_{what}", args=[run.pk])
+        for what in ("stop_run", "resume_run")
+    }
+    shown = operator.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk])).content.decode()
+    assert pages["stop_run"] in shown
+    assert pages["resume_run"] not in shown
+
+    operator.post(pages["stop_run"], {"_form_submitted": "on"})
+    run.refresh_from_db()
+    assert run.status == "cancelled"
+
+    with django_capture_on_commit_callbacks() as queued:
+        operator.post(pages["resume_run"], {"_form_submitted": "on"})
+    run.refresh_from_db()
+    assert (run.status, len(queued)) == ("queued", 1)
+
+
+@pytest.mark.parametrize("role", ["reader", "analyst"])
+def test_a_reader_or_analyst_stops_no_run(request, role):
+    run = factories.run(status="running")
+    page = reverse("admin:tracker_reconciliationrun_stop_run", args=[run.pk])
+    assert request.getfixturevalue(role).post(page, {"_form_submitted": "on"}).status_code == 403
+    run.refresh_from_db()
+    assert run.status == "running"
 
 
 @pytest.mark.parametrize("role", ["reader", "analyst"])

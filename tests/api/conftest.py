@@ -92,6 +92,7 @@ def world(db: None) -> factories.Cast:
     factories.note(found.discrepancy)
     factories.report(run)
     factories.import_run("synthetic-import")
+    factories.ledger_proof()
     return cast
 
 

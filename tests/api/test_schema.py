@@ -37,11 +37,12 @@ def test_every_resource_is_described_with_its_parameters(described):
         assert ("known_at" in names) == view.summary()["versioned"], name
 
 
-def test_only_reading_and_asking_is_described(described):
+def test_only_reading_asking_and_starting_runs_is_described(described):
     for path, methods in yaml.safe_load(described)["paths"].items():
         if path.startswith("/api/"):
-            asked = path.removeprefix("/api/v1/").rstrip("/") in QUESTIONS
-            assert set(methods) == ({"post"} if asked else {"get"}), path
+            name = path.removeprefix("/api/v1/").rstrip("/")
+            expected = {"post"} if name in QUESTIONS or name == "runs/{id}/cancel" else {"get"}
+            assert set(methods) == (expected | {"post"} if name == "runs" else expected), path
 
 
 def test_errors_are_described_in_one_shape(described):

@@ -64,6 +64,7 @@ def test_production_names_the_variable_it_lacks(name: str) -> None:
         ({"DEBUG": "true"}, "DEBUG shows settings"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS names '*'"),
         ({"SECRET_KEY": "short"}, "SECRET_KEY is shorter than 50 characters"),
+        ({"TRACKER_RUN_LEASE_MINUTES": "0"}, "TRACKER_RUN_LEASE_MINUTES is 0: it must be 1 or more"),
         ({"TRACKER_ENV": "prod"}, "TRACKER_ENV is 'development' or 'production', not 'prod'"),
     ],
 )

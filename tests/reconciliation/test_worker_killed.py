@@ -87,7 +87,7 @@ def test_a_run_whose_worker_is_killed_half_way_ends_as_if_nothing_had_happened(t
     assert not Finding.objects.filter(run=run).exists(), "half a share was left behind"
 
     with worker(tmp_path):
-        assert tasks.reap_runs() >= 1
+        wait_for(lambda: tasks.reap_runs() >= 1)
         wait_for(lambda: ReconciliationRun.objects.get(id=run.id).status == "finished")
     run.refresh_from_db()
     assert shares.filter(attempts__gte=2).exists()

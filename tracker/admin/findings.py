@@ -45,12 +45,18 @@ from tracker.models import (
     Report,
     RunPartition,
 )
+from tracker.reconciliation.services import GOING, cancel_run
 from tracker.reports.page import running_table
 from tracker.reviews.services import assign, decisions, reopen, resolve
-from tracker.tasks import request_run
+from tracker.runs.services import progress as run_progress
+from tracker.runs.services import resume
+from tracker.tasks import queue_run, request_run
 
 TIMELY_DAYS = 90
 """A discrepancy that is open longer than this after the day of the first run that saw it is listed as overdue."""
+
+REFRESH_SECONDS = 5
+"""How often the page of a run that goes on asks for itself again."""
 
 OVER = (Discrepancy.State.RESOLVED, Discrepancy.State.BELOW)
 
@@ -65,6 +71,10 @@ def htmx_redirect(url: str) -> HttpResponse:
 
 class StartRunForm(BaseDialogForm):
     """Nothing to choose: a run reads everything that is known at the instant it is started."""
+
+
+class StopRunForm(BaseDialogForm):
+    """Nothing to choose."""
 
 
 def progress(run: ReconciliationRun) -> list[dict[str, Any]]:
@@ -114,6 +124,7 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
     search_fields = ("key", "requested_by", "findings_sha256")
     search_help_text = "Name of the run, who asked for it, or digest"
     actions_list = ("start_run",)
+    actions_detail = ("stop_run", "resume_run")
     change_form_template = "tracker/admin/run.html"
     fieldsets = ((None, {"fields": ()}),)  # the template shows the row
 
@@ -146,6 +157,61 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
         self.message_user(request, f"Run {run.key} is queued.", messages.SUCCESS)
         return htmx_redirect(marks.record_url("reconciliationrun", run.pk))
 
+    def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
+        """A run that goes on can be stopped; one that was stopped or failed can go on."""
+        status = ReconciliationRun.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        hidden = {"resume_run"} if status in GOING else {"stop_run"}
+        if status == ReconciliationRun.Status.FINISHED:
+            hidden = {"resume_run", "stop_run"}
+        return [
+            item
+            for item in super().get_actions_detail(request, object_id)
+            if not any(item.action_name.endswith(f"_{name}") for name in hidden)
+        ]
+
+    @action(
+        description="Stop",
+        url_path="stop",
+        icon="stop_circle",
+        permissions=["start"],
+        dialog={
+            "title": "Stop this run",
+            "description": "What is under way ends without effect, and nothing of this run is published.",
+            "form_class": StopRunForm,
+            "form_submit_text": "Stop it",
+        },
+    )
+    def stop_run(self, request: HttpRequest, form: StopRunForm, object_id: str) -> HttpResponse:
+        run = get_object_or_404(ReconciliationRun, pk=object_id)
+        if cancel_run(run.pk):
+            self.message_user(request, f"Run {run.key} is stopped.", messages.SUCCESS)
+        else:
+            self.message_user(request, f"Run {run.key} was over already.", messages.WARNING)
+        return htmx_redirect(marks.record_url("reconciliationrun", run.pk))
+
+    @action(
+        description="Go on",
+        url_path="resume",
+        icon="resume",
+        permissions=["start"],
+        dialog={
+            "title": "Let this run go on",
+            "description": "Shares that are done are kept; what is left is queued again.",
+            "form_class": StartRunForm,
+            "form_submit_text": "Go on",
+        },
+    )
+    def resume_run(self, request: HttpRequest, form: StartRunForm, object_id: str) -> HttpResponse:
+        run = get_object_or_404(ReconciliationRun, pk=object_id)
+        try:
+            resume(run)
+        except TrackerError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            queue_run(run)
+            self.message_user(request, f"Run {run.key} goes on.", messages.SUCCESS)
+        return htmx_redirect(marks.record_url("reconciliationrun", run.pk))
+
     def changeform_view(
         self,
         request: HttpRequest,
@@ -159,13 +225,17 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
             extra_context = {
                 **(extra_context or {}),
                 "progress": progress(run),
+                "at": run_progress(run),
                 "failed_shares": failed,
                 "report": Report.objects.filter(run=run).defer("html", "csv").first(),
                 "discrepancies_url": marks.list_url(
                     "finding", run__id__exact=run.pk, is_discrepancy__exact=1
                 ),
             }
-        return super().changeform_view(request, object_id, form_url, extra_context)
+        response = super().changeform_view(request, object_id, form_url, extra_context)
+        if run is not None and run.status in GOING:
+            response["Refresh"] = str(REFRESH_SECONDS)  # the browser asks again by itself, without a script
+        return response
 
     @admin.display(description="Status", ordering="status")
     def status_mark(self, obj: ReconciliationRun) -> SafeString:

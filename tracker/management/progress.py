@@ -9,7 +9,8 @@ import time
 from django.core.management.base import OutputWrapper
 
 from tracker.core.errors import CannotReconcile
-from tracker.reconciliation.models import Finding, ReconciliationRun, RunPartition
+from tracker.reconciliation.models import Finding, ReconciliationRun
+from tracker.runs.services import progress
 
 POLL_SECONDS = 0.2
 PATIENCE_SECONDS = 15
@@ -25,15 +26,17 @@ def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) ->
     until = time.monotonic() + timeout
     hint_at = time.monotonic() + PATIENCE_SECONDS
     live = out.isatty()
-    shown = -1
+    shown = stage = ""
     while True:
         run.refresh_from_db()
-        total = run.partitions.count()
-        done = run.partitions.filter(status=RunPartition.Status.DONE).count()
-        if done != shown and (live or done in (0, total)):
-            out.write(("\r" if live else "") + _bar(done, total) + ("" if live else "\n"))
+        at = progress(run)
+        total, done = at.shares, at.shares_done
+        line = _bar(done, total, run.get_stage_display())
+        # A terminal shows every step; a log file the beginning, each stage and the end.
+        if line != shown and (live or done in (0, total) or run.stage != stage):
+            out.write(("\r" if live else "") + line.ljust(80 if live else 0) + ("" if live else "\n"))
             out.flush()
-            shown = done
+            shown, stage = line, run.stage
         if run.status not in (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING):
             break
         if run.status == ReconciliationRun.Status.QUEUED and time.monotonic() > hint_at:
@@ -55,9 +58,9 @@ def follow(run: ReconciliationRun, out: OutputWrapper, timeout: float = 3600) ->
     return run
 
 
-def _bar(done: int, total: int, width: int = 30) -> str:
+def _bar(done: int, total: int, stage: str, width: int = 30) -> str:
     filled = width * done // total if total else width
-    return f"  [{'#' * filled}{'.' * (width - filled)}] {done}/{total} shares"
+    return f"  [{'#' * filled}{'.' * (width - filled)}] {done}/{total} shares, {stage}"
 
 
 def summary(run: ReconciliationRun) -> str:

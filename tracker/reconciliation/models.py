@@ -56,6 +56,14 @@ class ReconciliationRun(models.Model):
         blank=True,
         help_text="Until when the run may stand still; whoever works on it moves this on. Past it, it is taken up or given up.",
     )
+    take_ups = models.PositiveSmallIntegerField(
+        default=0, help_text="How often it was taken up again after its lease had passed."
+    )
+    request_key = models.CharField(
+        max_length=100,
+        blank=True,
+        help_text="Key that the asker gave to the request: asking again with it starts no second run.",
+    )
     as_known_at = models.DateTimeField(help_text="Only record versions alive at this instant are read.")
     as_of = models.DateField(help_text="The day the books are drawn up for.")
     parameters = models.JSONField()
@@ -81,6 +89,13 @@ class ReconciliationRun(models.Model):
 
     class Meta:
         ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["requested_by", "request_key"],
+                name="reconciliationrun_once_per_request",
+                condition=~Q(request_key=""),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
@@ -49,6 +49,7 @@ log = logging.getLogger(__name__)
 SHARE_LOCK = 7203  # first key of the advisory locks that workers hold on shares; the second is the share's id
 ATTEMPTS = 5
 """How often a share is tried before its run is given up: a share that kills its worker must not go round for ever."""
+GOING = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
 ROWS_PER_SHARE = 20_000
 SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
@@ -66,6 +67,7 @@ def start_run(
     as_known_at: datetime | None = None,
     as_of: date | None = None,
     parameters: Parameters | None = None,
+    request_key: str = "",
 ) -> ReconciliationRun:
     """Write down a new run and its shares; queueing them is the caller's.
 
@@ -86,8 +88,9 @@ def start_run(
         as_of=as_of or at.date(),
         parameters=parameters.as_dict(),
         rule_set_sha256=rulebook(at).digest,
-        code_version=f"{VERSION}+{code_digest()[:12]}",
+        code_version=code_version(),
         requested_by=requested_by,
+        request_key=request_key,
     )
     run.signature = _signature(run)
     with transaction.atomic():
@@ -121,6 +124,11 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+def code_version() -> str:
+    """Version and digest of the code that judges here and now, as runs and findings carry it."""
+    return f"{VERSION}+{code_digest()[:12]}"
+
+
 def _signature(run: ReconciliationRun) -> str:
     parts = [run.as_known_at, run.as_of, run.parameters, run.rule_set_sha256, run.code_version]
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
@@ -141,7 +149,7 @@ def _share_counts(run: ReconciliationRun) -> dict[str, int]:
         "claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims,
         # lines that draw on a licence without naming it are about as many again; limits read sums, about four lines to each
         "licence": 2 * named, "limit": lines // 4,
-        "hub": 0, "route": claims,  # hubs: sums of the whole ledger, whoever asks, so the fewest shares
+        "hub": 0,  # sums of the whole ledger, whoever asks: the fewest shares
     }  # fmt: skip
     return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
 
@@ -164,9 +172,42 @@ def run_share(partition_id: int) -> str:
     try:
         with transaction.atomic():
             return _locked_share(partition_id)
+    except RunOver:
+        return _let_go(partition_id)
+    except (OperationalError, InterfaceError) as error:
+        share = RunPartition.objects.select_related("run").get(
+            id=partition_id
+        )  # raises while the database is away
+        if share.run.status not in GOING:
+            return _let_go(partition_id)
+        # The database broke off: it is no fault of the share, and whoever looks for lost work takes it up again, ATTEMPTS times.
+        RunPartition.objects.filter(id=partition_id).update(error=f"{type(error).__name__}: {error}".strip())
+        raise
     except Exception as error:
         _give_up(partition_id, error)
         raise
+
+
+class RunOver(CannotReconcile):
+    """The run of a share was cancelled or given up while the share was judged."""
+
+
+def stop_if_over(run_id: int) -> None:
+    """Between the steps of a share: end it, without effect, if its run goes on no longer.
+
+    Raises:
+        RunOver: it was cancelled or given up.
+    """
+    if not ReconciliationRun.objects.filter(id=run_id, status__in=GOING).exists():
+        raise RunOver(f"run {run_id} goes on no longer")
+
+
+def _let_go(partition_id: int) -> str:
+    """A share whose run is over is nobody's any more."""
+    RunPartition.objects.filter(id=partition_id, status=RunPartition.Status.RUNNING).update(
+        status=RunPartition.Status.WAITING
+    )
+    return "over"
 
 
 def _locked_share(partition_id: int) -> str:
@@ -174,21 +215,21 @@ def _locked_share(partition_id: int) -> str:
         return "taken"
     share = RunPartition.objects.select_related("run").get(id=partition_id)
     run = share.run
-    if run.status not in (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING):
-        return "over"
+    if run.status not in GOING:
+        raise RunOver(f"run {run.key} goes on no longer")
     if share.status == RunPartition.Status.DONE:
         return "taken"
     ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), Parameters(**run.parameters))
     books = ledger.books(share.kind, share.index, share.count)
-    found = [
-        finding
-        for check in checks()
-        if check.partition == share.kind
-        for finding in check.find(books, ledger.parameters)
-    ]
+    found: list[Found] = []
+    for check in checks():
+        if check.partition == share.kind:
+            stop_if_over(run.id)
+            found += check.find(books, ledger.parameters)
     if share.kind == "scope":
         _save_cells(run, books, cells(books.movements, books.sites, books.organizations, ledger.parameters))
     _save_findings(run, found)
+    stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
         status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error=""
     )
@@ -204,23 +245,28 @@ def _hold(partition_id: int) -> bool:
 
 def begin_share(partition_id: int) -> bool:
     """Mark a share as begun, in a transaction of its own so that progress shows; False if it need not be begun."""
-    open_share = RunPartition.objects.filter(id=partition_id).exclude(status=RunPartition.Status.DONE)
+    open_share = RunPartition.objects.filter(id=partition_id, run__status__in=GOING).exclude(
+        status=RunPartition.Status.DONE
+    )
     with transaction.atomic():
         # A second message for a share that somebody is at work on must not count as another attempt at it.
         if not _hold(partition_id) or not open_share.update(
             status=RunPartition.Status.RUNNING,
             attempts=F("attempts") + 1,
             started_at=timezone.now(),
-            error="",
         ):
             return False
     share = RunPartition.objects.get(id=partition_id)
     ReconciliationRun.objects.filter(id=share.run_id, status=ReconciliationRun.Status.QUEUED).update(
-        status=ReconciliationRun.Status.RUNNING, started_at=timezone.now()
+        status=ReconciliationRun.Status.RUNNING,
+        started_at=timezone.now(),
+        stage=ReconciliationRun.Stage.CHECKS,
     )
     if share.attempts > ATTEMPTS:
+        last = f"; the last time: {share.error}" if share.error else ""
         _give_up(
-            partition_id, CannotReconcile(f"share {share} was begun {ATTEMPTS} times and never finished")
+            partition_id,
+            CannotReconcile(f"share {share} was begun {ATTEMPTS} times and never finished{last}"),
         )
         return False
     return True
@@ -242,35 +288,34 @@ def _give_up(partition_id: int, error: Exception) -> None:
     log.error("share %s failed: %s", share, message)
 
 
-def unfinished_shares(run_id: int | None = None, *, queued_before: datetime | None = None) -> list[int]:
-    """Shares of going runs that nobody is at work on: waiting ones, and those whose worker died.
+def unfinished_shares(run_id: int) -> list[int]:
+    """Shares of a going run that nobody is at work on: waiting ones, and those whose worker died.
 
-    A worker at work holds the share's advisory lock; PostgreSQL drops it when the worker's connection ends. With
-    ``queued_before``, waiting shares count only if their run was written down before it: younger ones still stand in the queue.
+    A worker at work holds the share's advisory lock; PostgreSQL drops it when the worker's connection ends.
     """
-    going = RunPartition.objects.filter(
-        run__status__in=[ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING],
+    left = RunPartition.objects.filter(
+        run_id=run_id,
+        run__status__in=GOING,
         status__in=[RunPartition.Status.WAITING, RunPartition.Status.RUNNING],
     )
-    if run_id is not None:
-        going = going.filter(run_id=run_id)
-    if queued_before is not None:
-        going = going.exclude(status=RunPartition.Status.WAITING, run__created_at__gte=queued_before)
+    held = held_locks(SHARE_LOCK)
+    return [pk for pk in left.order_by("id").values_list("id", flat=True) if pk not in held]
+
+
+def held_locks(first_key: int) -> set[int]:
+    """Second keys of the advisory locks with this first key that somebody holds in this database."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT objid::bigint FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted"
             " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [SHARE_LOCK],
+            [first_key],
         )
-        held = {row[0] for row in cursor.fetchall()}
-    return [pk for pk in going.order_by("id").values_list("id", flat=True) if pk not in held]
+        return {row[0] for row in cursor.fetchall()}
 
 
 def cancel_run(run_id: int) -> bool:
     """Stop a run that has not finished; shares under way end without effect. False if it was over already."""
-    going = ReconciliationRun.objects.filter(
-        id=run_id, status__in=[ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING]
-    )
+    going = ReconciliationRun.objects.filter(id=run_id, status__in=GOING)
     return bool(going.update(status=ReconciliationRun.Status.CANCELLED, finished_at=timezone.now()))
 
 
@@ -380,8 +425,7 @@ def close_if_complete(run_id: int) -> bool:
     """Close a run whose shares are all done: control false alarms over all its tests, then publish. True if it was closed now."""
     with transaction.atomic():
         run = ReconciliationRun.objects.select_for_update().get(id=run_id)
-        going = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
-        if run.status not in going or run.partitions.exclude(status=RunPartition.Status.DONE).exists():
+        if run.status not in GOING or run.partitions.exclude(status=RunPartition.Status.DONE).exists():
             return False
         tests = _control_false_alarms(run)
         run.findings_sha256 = _findings_digest(run)
@@ -504,14 +548,6 @@ def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def going_runs() -> list[int]:
-    """Ids of runs that are neither finished nor given up."""
-    going = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
-    return list(
-        ReconciliationRun.objects.filter(status__in=going).order_by("id").values_list("id", flat=True)
-    )
-
-
 def run_of(partition_id: int) -> int:
     """Id of the run that a share belongs to."""
     return RunPartition.objects.values_list("run_id", flat=True).get(id=partition_id)
@@ -538,6 +574,6 @@ def standing_run() -> ReconciliationRun | None:
         return None
     now = ReconciliationRun(
         as_known_at=run.as_known_at, as_of=run.as_of, parameters=Parameters().as_dict(),
-        rule_set_sha256=run.rule_set_sha256, code_version=f"{VERSION}+{code_digest()[:12]}",
+        rule_set_sha256=run.rule_set_sha256, code_version=code_version(),
     )  # fmt: skip
     return run if _signature(now) == run.signature else None

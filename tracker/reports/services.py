@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.template.loader import render_to_string
@@ -86,6 +87,20 @@ def build_report(run: ReconciliationRun) -> Report:
             "csv_sha256": _sha256(made.csv),
         }
         return Report.objects.get_or_create(run=run, defaults=values)[0]
+
+
+UNPUBLISHED_DAYS = 2
+"""Older runs without a report were finished where no report is built, or theirs was not wanted."""
+
+
+def unpublished_runs(finished_before: datetime) -> list[int]:
+    """Runs of the last days that were finished before an instant and have no report: whoever was to build it died."""
+    finished = ReconciliationRun.objects.filter(
+        status=ReconciliationRun.Status.FINISHED,
+        finished_at__lt=finished_before,
+        finished_at__gt=finished_before - timedelta(days=UNPUBLISHED_DAYS),
+    )
+    return list(finished.filter(report__isnull=True).order_by("id").values_list("id", flat=True))
 
 
 def latest_run(key: str = "") -> ReconciliationRun:

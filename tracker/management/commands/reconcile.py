@@ -15,6 +15,7 @@ from tracker.management.progress import follow, summary, worst
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.models import ReconciliationRun
+from tracker.runs import services as runs
 
 
 class Command(BaseCommand):
@@ -49,6 +50,7 @@ class Command(BaseCommand):
             return
         if options["resume"]:
             run = self._run(options["resume"])
+            runs.resume(run)
         elif options["repeat"]:
             run = services.repeat_run(self._run(options["repeat"]), "command line")
         else:
@@ -58,7 +60,8 @@ class Command(BaseCommand):
                 parameters=Parameters(records="synthetic" if options["synthetic"] else "real"),
             )
         if options["here"]:
-            services.finish_here(run.id)
+            with runs.at_work(run.id):
+                services.finish_here(run.id)
         else:
             tasks.queue_run(run)
         if options["no_wait"]:
