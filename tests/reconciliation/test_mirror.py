@@ -65,6 +65,12 @@ def test_the_lag_of_a_series_that_only_arrives_later_is_found(months, lag):
     assert best.lag <= lag
 
 
+def test_periods_without_a_report_are_passed_over():
+    found = lagged([1.0, None, 3.0], [2.0, 5.0, None], 0)
+    assert found is not None
+    assert (found.periods, found.sse, found.gap) == (1, 1, -1)
+
+
 def test_series_that_never_overlap_have_no_lag():
     assert lagged([1.0], [1.0], 1) is None
     with pytest.raises(BadInput, match="do not overlap"):

@@ -298,6 +298,9 @@ class Parameters(StandardReading):
     pue: float = 1.1
     least_coverage: float = 0.005  # share of a claim that the ledger must hold before the two are compared
     timeliness_days: int = 90
+    cif_fob: float = (
+        0.06  # freight and insurance in an importer's values: the IMF's factor of 1.06 for mirror statistics
+    )
     restricted_destinations: str = (
         "macau_or_d5"  # country group or set whose trade through hubs is told apart
     )

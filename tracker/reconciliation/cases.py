@@ -16,7 +16,7 @@ from typing import Any
 
 from tracker.core.errors import BadInput, TrackerError
 from tracker.core.quantity import Quantity
-from tracker.reconciliation import dirty, mirror, network_cases, sequence, significance
+from tracker.reconciliation import dirty, network_cases, sequence, significance
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.checks.dates import date_case
@@ -312,33 +312,6 @@ def _cusum(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, 
     return {"upper": list(found.upper), "lower": list(found.lower), "alarm": list(found.alarm)}
 
 
-def _mirror(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    sides = [case_quantity(given[side], parameters) for side in ("exporter", "importer")]
-    found = mirror.mirror(sides[0], sides[1], _cif_fob(given, "value"))
-    return {name: getattr(found, name) for name in (
-        "importer_fob", "gap", "asymmetry", "z", "p", "balanced", "weight_exporter",
-    )}  # fmt: skip
-
-
-def _cif_fob(given: Mapping[str, Any], unless_said: str) -> float:
-    measure = given.get("measure", "value" if "cif_fob" in given else unless_said)
-    if measure not in ("value", "quantity"):
-        raise BadInput(f"the measure {measure!r} is neither value nor quantity")
-    return float(given.get("cif_fob", mirror.CIF_FOB)) if measure == "value" else 0.0
-
-
-def _mirror_lag(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    factor = 1 + _cif_fob(given, "quantity")
-    exporter = [float(one) for one in given["exporter"]]
-    importer = [float(one) / factor for one in given["importer"]]
-    tried = [mirror.lagged(exporter, importer, int(lag)) for lag in given.get("lags", mirror.LAGS)]
-    found = [one for one in tried if one is not None]
-    return {
-        "by_lag": {str(one.lag): {"sse": one.sse, "gap": one.gap, "periods": one.periods} for one in found},
-        "best_lag": mirror.best_lag(found).lag,
-    }
-
-
 def _dirty_cells(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
     """``anchors`` are named ``area|scope``; ``last_period`` and the cells that come out end in a month, as 2026-03."""
     anchors: dict[tuple[str, str], list[date]] = {}
@@ -370,8 +343,6 @@ _OWN_KINDS: dict[str, CaseFunction] = {
     **network_cases.KINDS,
     "muf": _muf,
     "cusum": _cusum,
-    "mirror": _mirror,
-    "mirror_lag": _mirror_lag,
     "dirty_cells": _dirty_cells,
     "claim_distribution": _claim_distribution,
     "physical": _physical,

@@ -45,6 +45,12 @@ POWER_LOW = (
     "site power understated: the site may have grown since the figure, or the figure covers a part of it"
 )
 OWNERSHIP = "ownership data old: who stands behind a party may have changed"
+REEXPORT = "re-export attribution: an importer books where goods were made, an exporter where they were last known to go"
+TRADE_SYSTEM = (
+    "trade system: general and special trade count goods in bonded warehouses and free zones differently"
+)
+CONFIDENTIAL = "confidential partners: some statistics book trade under codes that name no country"
+FREIGHT = "freight and insurance: the factor taken off the importer's values is a usual one, not that of these goods"
 DATES = "dates: the figures are for different days or periods"
 SCOPES = "scope: the figures count different models"
 UNITS = "unit: the figures count different things"
@@ -122,11 +128,11 @@ def share(value: float) -> str:
     return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.1f} %"
 
 
-def figure(quantity: Quantity) -> str:
+def figure(quantity: Quantity, unit: str = "chips") -> str:
     """A quantity as a phrase, with its standard error."""
     words = {"lower": "at least ", "upper": "at most "}.get(quantity.bound, "")
     error = f" (standard error {number(quantity.s)})" if quantity.s else " (counted exactly)"
-    return f"{words}{chips(quantity.mu)}{error}"
+    return f"{words}{chips(quantity.mu, unit)}{error}"
 
 
 def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -> str:
@@ -166,10 +172,10 @@ def chance(p: float) -> str:
     return "a probability of less than 0.001" if p < 0.001 else f"probability {p:.3g}"
 
 
-def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool) -> str:
+def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool, unit: str = "chips") -> str:
     """What a test that found nothing could have seen."""
     size = f" ({number(mdg_sq)} significant quantities)" if mdg_sq is not None else ""
-    seen = f"The smallest gap that this comparison could have seen is {chips(mdg)}{size}."
+    seen = f"The smallest gap that this comparison could have seen is {chips(mdg, unit)}{size}."
     if inconclusive:
         return f"{seen} That is more than one significant quantity, so the result is inconclusive, not clean."
     return seen

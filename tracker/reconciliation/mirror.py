@@ -14,9 +14,6 @@ from tracker.core.errors import BadInput
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import significance
 
-CIF_FOB = 0.06
-"""Freight and insurance as a part of the value at the exporter's border, unless known: the factor of 1.06 that the IMF's
-Direction of Trade Statistics used (introductory notes)."""
 LAGS = (0, 1, 2, 3)
 """Months that goods may be under way between the two reports."""
 
@@ -47,9 +44,7 @@ def mirror(exporter: Quantity, importer: Quantity, cif_fob: float = 0.0) -> Mirr
         BadInput: a figure that is not above 0 (its logarithm does not exist), a bound, or a factor outside [0, 1).
     """
     if not 0 <= cif_fob < 1:
-        raise BadInput(
-            f"freight and insurance of {cif_fob:g} of the value: expected a share such as {CIF_FOB}"
-        )
+        raise BadInput(f"freight and insurance of {cif_fob:g} of the value: expected a share such as 0.06")
     for side, amount in (("exporter", exporter), ("importer", importer)):
         if amount.mu <= 0 or amount.bound:
             raise BadInput(f"the {side}'s figure {amount.mu:g} has no logarithm, or is a bound")
@@ -82,14 +77,24 @@ class Lagged:
         return self.sse / self.periods
 
 
-def lagged(exporter: Sequence[float], importer: Sequence[float], lag: int) -> Lagged | None:
+def overlap(
+    exporter: Sequence[float | None], importer: Sequence[float | None], lag: int
+) -> list[tuple[int, float, float]]:
+    """(t, exporter at t, importer at t + lag) for the periods that both have; None is a period without a report."""
+    return [
+        (t, x, m)
+        for t, x in enumerate(exporter)
+        if 0 <= t + lag < len(importer) and x is not None and (m := importer[t + lag]) is not None
+    ]
+
+
+def lagged(exporter: Sequence[float | None], importer: Sequence[float | None], lag: int) -> Lagged | None:
     """One lag of two series that start in the same period; None where they do not overlap. A negative lag: the importer first."""
-    pairs = [(value, importer[t + lag]) for t, value in enumerate(exporter) if 0 <= t + lag < len(importer)]
+    pairs = overlap(exporter, importer, lag)
     if not pairs:
         return None
-    return Lagged(
-        lag, len(pairs), math.fsum((x - m) ** 2 for x, m in pairs), math.fsum(x - m for x, m in pairs)
-    )
+    differences = [x - m for _, x, m in pairs]
+    return Lagged(lag, len(pairs), math.fsum(one**2 for one in differences), math.fsum(differences))
 
 
 def best_lag(found: Iterable[Lagged]) -> Lagged:

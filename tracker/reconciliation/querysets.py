@@ -71,7 +71,7 @@ from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import counted, in_chips, sums
 from tracker.sources.models import Source
 
-KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "scope", "site")
+KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "route", "scope", "site")
 
 
 FLOW_COLUMNS = (
@@ -840,6 +840,19 @@ class Ledger:
         # A line without a licence of its own draws on one that names its party; of a licence for all nothing is counted.
         where |= Q(licence__isnull=True) & (Q(consignee_id__in=parties) | Q(end_user_id__in=parties))
         return self._assembled((), self.movements(where), {}, judged=True, licences=licences)
+
+    def _by_route(self, index: int, count: int) -> Books:
+        """Trade statistics of either side: all claims of one route and either reporter lie in one share."""
+        told = self.known(Claim).filter(self.of_world()).exclude(reporter="")
+        routes = (
+            told.exclude(origin_country="").exclude(destination_country="").order_by()
+            .values_list("origin_country", "destination_country").distinct()
+        )  # fmt: skip
+        mine = Q(pk__in=[])
+        for origin, destination in sorted(routes):
+            if int(f"{origin}{destination}", 36) % count == index:
+                mine |= Q(origin_country=origin, destination_country=destination)
+        return self._assembled(self.claims(mine & ~Q(reporter="")), (), {}, licences=())
 
     def _by_site(self, index: int, count: int) -> Books:
         every = self.known(DataCenter).filter(self.of_world()).annotate(share=F("id") % count)

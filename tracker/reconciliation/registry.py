@@ -13,6 +13,7 @@ cases it can compute. Its docstring is its page in the documentation. To add a c
   those countries;
 - ``licence``: licences tied by lines, consignments and onward goods, with every line that may draw on them, judged;
 - ``limit``: what movements add up to against the quantity limits of rules, for the keys that reach one (``flows``);
+- ``route``: what exporting and importing countries report of the trade between two countries;
 - ``scope``: all claims and movements whose scopes could be of the same chips (one chip and the families
   that hold it);
 - ``site``: a site with its powers and all claims about it.
@@ -30,7 +31,7 @@ from typing import Any
 from tracker.reconciliation import checks as package
 from tracker.reconciliation.books import Books, Finding, Parameters
 
-PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "scope", "site")
+PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "route", "scope", "site")
 
 CaseFunction = Callable[[Any, Parameters, Mapping[str, Any]], dict[str, Any]]
 

@@ -28,6 +28,8 @@ def relation(one: ClaimRow, other: ClaimRow, books: Books) -> Relation:
     """``same``: equal place, status, scope and dates. ``part``: nothing wider than the other, and something narrower."""
     if one.status != other.status or one.kind != other.kind or one.is_flow != other.is_flow:
         return Relation.APART
+    if one.reporter != other.reporter and one.reporter and other.reporter:
+        return Relation.APART  # the two sides of trade statistics have a test of their own
     return _combined([_places(one, other, books), _scopes(one.scope, other.scope), _dates(one, other)])
 
 

@@ -149,7 +149,7 @@ def _share_counts(run: ReconciliationRun) -> dict[str, int]:
         "claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims,
         # lines that draw on a licence without naming it are about as many again; limits read sums, about four lines to each
         "licence": 2 * named, "limit": lines // 4,
-        "hub": 0,  # sums of the whole ledger, whoever asks: the fewest shares
+        "hub": 0, "route": claims,  # hubs: sums of the whole ledger, whoever asks, so the fewest shares
     }  # fmt: skip
     return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
 

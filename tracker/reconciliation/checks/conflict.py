@@ -158,7 +158,10 @@ def _alike(books: Books, parameters: Parameters) -> list[tuple[ClaimRow, ...]]:
             else ("stock",)
         )
         subject = str(claim.site_id or f"of {claim.subject_id}")
-        buckets[(area.key, subject, scopes.key(claim.scope), claim.status, claim.kind, *flow)].append(claim)
+        # Of trade statistics each side of each route is a quantity of its own; the two sides are held together by MIRROR.
+        side = (claim.reporter, claim.origin_country) if claim.reporter else ()
+        key = (area.key, subject, scopes.key(claim.scope), claim.status, claim.kind, *flow, *side)
+        buckets[key].append(claim)
     groups = [group for key in sorted(buckets) for group in _same_time(buckets[key])]
     return sorted(
         (group for group in groups if len(group) > 1), key=lambda group: [row.slug for row in group]
