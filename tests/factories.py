@@ -523,7 +523,9 @@ def plug(**given: Any) -> models.BalancePlug:
     return models.BalancePlug.objects.create(**(values | given))
 
 
-def method_parameter(name: str = "sq_h100e", value: Any = 500, **given: Any) -> models.MethodParameter:
+def method_parameter(
+    name: str = "significant_quantity_h100e", value: Any = 500, **given: Any
+) -> models.MethodParameter:
     values: dict[str, Any] = {
         "valid_from": date(2025, 1, 1), "reason": "SYNTHETIC: a smaller quantity matters in this test.",
     }  # fmt: skip

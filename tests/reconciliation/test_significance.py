@@ -7,11 +7,13 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import false_discovery_control
 
 from tracker.reconciliation.books import Finding, Parameters
 from tracker.reconciliation.explain import Story, sections
 from tracker.reconciliation.significance import (
     benjamini_hochberg,
+    benjamini_yekutieli,
     is_inconclusive,
     is_material,
     judge,
@@ -120,3 +122,27 @@ def test_the_order_of_the_findings_plays_no_part(values):
     rows = [finding(f"{i}", p=p) for i, p in enumerate(values)]
     one = {found.counterpart: found.q for found in judge(rows, P)}
     assert one == {found.counterpart: found.q for found in judge(rows[::-1], P)}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+@pytest.mark.parametrize(("control", "method"), [(benjamini_hochberg, "bh"), (benjamini_yekutieli, "by")])
+def test_both_controls_agree_with_an_independent_program(control, method, values):
+    assert control(values, 0.05).adjusted == pytest.approx(
+        false_discovery_control(values, method=method), abs=1e-12
+    )
+
+
+def test_the_control_that_needs_no_assumption_believes_less():
+    rows = [finding(f"{i}", p=p) for i, p in enumerate((0.02, 0.03))]
+    believed = {
+        control: [f.accepted for f in judge(rows, Parameters(control=control))] for control in ("BH", "BY")
+    }
+    # q of both: 0.03; times 1 + 1/2: 0.045 and, of three, 0.03 (1 + 1/2 + 1/3) = 0.055
+    assert believed["BH"] == believed["BY"] == [True, True]
+    rows.append(finding("2", p=0.03))
+    assert [f.accepted for f in judge(rows, P)] == [True] * 3
+    assert [f.accepted for f in judge(rows, Parameters(control="BY"))] == [False] * 3
+
+
+def test_no_tests_at_all_are_controlled_without_complaint():
+    assert benjamini_yekutieli([], 0.05).adjusted == ()

@@ -45,7 +45,7 @@ from tracker.models import (
     Report,
     RunPartition,
 )
-from tracker.reconciliation.services import GOING, cancel_run
+from tracker.reconciliation.services import GOING, cancel_run, parameter_lines
 from tracker.reports.page import running_table
 from tracker.reviews.services import assign, decisions, reopen, resolve
 from tracker.runs.services import progress as run_progress
@@ -227,6 +227,7 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
                 "progress": progress(run),
                 "at": run_progress(run),
                 "failed_shares": failed,
+                "parameters": parameter_lines(run),
                 "report": Report.objects.filter(run=run).defer("html", "csv").first(),
                 "discrepancies_url": marks.list_url(
                     "finding", run__id__exact=run.pk, is_discrepancy__exact=1

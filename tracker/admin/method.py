@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
+from django.db.models import Field
+from django.http import HttpRequest
 from unfold.contrib.filters.admin import (
     AutocompleteSelectFilter,
     BooleanRadioFilter,
@@ -10,20 +15,44 @@ from unfold.contrib.filters.admin import (
     RangeDateFilter,
 )
 from unfold.paginator import InfinitePaginator
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from tracker.admin import marks
 from tracker.admin.base import LedgerAdmin, ReadOnlyAdmin, choice_filters
 from tracker.models import BalancePlug, MethodParameter, NetworkEstimate
+from tracker.reconciliation.parameters import SETTINGS, Setting
 
 
 @admin.register(MethodParameter)
 class MethodParameterAdmin(LedgerAdmin):
-    list_display = ("name", "value", "valid_from", "reason")
+    list_display = ("name", "value", "unit", "valid_from", "reason")
     list_filter = (("name", FieldTextFilter), ("valid_from", RangeDateFilter))
     search_fields = ("name", "reason")
     search_help_text = "Name of the parameter or words of the reason"
     ordering = ("name", "-valid_from")
     fieldsets = ((None, {"fields": ("name", "value", "valid_from", "reason")}),)
+
+    def formfield_for_dbfield(
+        self, db_field: Field, request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        if db_field.name == "name":
+            choices = [
+                ("", "Choose a parameter"),
+                *((name, _words(name, of)) for name, of in SETTINGS.items()),
+            ]
+            return forms.ChoiceField(
+                choices=choices, widget=UnfoldAdminSelectWidget, help_text=db_field.help_text
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(description="Unit")
+    def unit(self, obj: MethodParameter) -> str:
+        return SETTINGS[obj.name].unit or marks.BLANK if obj.name in SETTINGS else marks.BLANK
+
+
+def _words(name: str, setting: Setting) -> str:
+    unit = f"{setting.unit}, " if setting.unit else ""
+    return f"{name}: {unit}{setting.range_words}"
 
 
 @admin.register(BalancePlug)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
 from tracker.core.models import Versioned, web_address_check
+from tracker.reconciliation.parameters import SETTINGS, problem
 
 
 class ReconciliationRun(models.Model):
@@ -254,6 +256,11 @@ class MethodParameter(Versioned):
 
     def __str__(self) -> str:
         return f"{self.name} from {self.valid_from}"
+
+    def clean(self) -> None:
+        super().clean()
+        if told := problem(self.name, self.value):
+            raise ValidationError({"value" if self.name in SETTINGS else "name": told})
 
 
 class NetworkEstimate(models.Model):

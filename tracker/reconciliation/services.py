@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,11 @@ from tracker.reconciliation.models import (
     Discrepancy,
     Evidence,
     Finding,
+    MethodParameter,
     ReconciliationRun,
     RunPartition,
 )
+from tracker.reconciliation.parameters import CHOSEN_BY_RUN, SETTINGS, Setting, defaults, with_settings
 from tracker.reconciliation.querysets import KINDS, Ledger
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.significance import judge
@@ -68,24 +71,26 @@ def start_run(
     as_of: date | None = None,
     parameters: Parameters | None = None,
     request_key: str = "",
+    records: str = "real",
 ) -> ReconciliationRun:
     """Write down a new run and its shares; queueing them is the caller's.
 
     ``as_known_at``: the instant to read at; now, settled, if not given. ``as_of``: the day books are drawn up for (the instant's
-    day if not given).
+    day if not given). ``parameters``: those in force on that day, over ``records`` (real or synthetic), if not given.
 
     Raises:
-        BadInput: an instant that lies ahead. CannotReconcile: no instant could be fixed.
+        BadInput: an instant that lies ahead, or a parameter set past its range. CannotReconcile: no instant could be fixed.
     """
     if as_known_at and as_known_at > timezone.now():
         raise BadInput(
             f"as_known_at {as_known_at.isoformat()} lies ahead: what will be known is not known yet."
         )
     at = as_known_at or settled_instant()
-    parameters = parameters or Parameters()
+    day = as_of or at.date()
+    parameters = parameters or parameters_on(day, at, records)
     run = ReconciliationRun(
         as_known_at=at,
-        as_of=as_of or at.date(),
+        as_of=day,
         parameters=parameters.as_dict(),
         rule_set_sha256=rulebook(at).digest,
         code_version=code_version(),
@@ -105,6 +110,50 @@ def start_run(
         "run %s written down, as known at %s, %d shares", run.key, at.isoformat(), run.partitions.count()
     )
     return run
+
+
+def parameters_on(as_of: date, known_at: datetime, records: str = "real") -> Parameters:
+    """The numbers of the method for books of a day: of each parameter the latest value begun by then, as known at ``known_at``.
+
+    Raises:
+        BadInput: a value that its parameter does not take, written past the form that refuses it.
+    """
+    return with_settings({name: row.value for name, row in _set_by(as_of, known_at).items()}, records)
+
+
+def _set_by(as_of: date, known_at: datetime) -> dict[str, MethodParameter]:
+    rows = MethodParameter.objects.known_at(known_at).filter(valid_from__lte=as_of)
+    return {
+        row.name: row for row in rows.order_by("name", "valid_from")
+    }  # of each name the latest comes last
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterLine:
+    """A parameter as a run used it, and where its value comes from."""
+
+    name: str
+    value: Any
+    setting: Setting | None  # None: chosen by the run, or no longer a parameter of the method
+    origin: str
+
+
+def parameter_lines(run: ReconciliationRun) -> list[ParameterLine]:
+    """Every parameter of a run by name, with who set it when and why, as known at the run's instant."""
+    standing, plain = _set_by(run.as_of, run.as_known_at), defaults()
+    lines = []
+    for name, value in sorted(run.parameters.items()):
+        row = standing.get(name)
+        if row is not None and row.value == value:
+            words = (
+                f"since {row.valid_from}, set {row.recorded_at:%Y-%m-%d} by {row.recorded_by}: {row.reason}"
+            )
+        elif name in CHOSEN_BY_RUN:
+            words = "chosen for this run"
+        else:
+            words = "default of the method" if plain.get(name) == value else "given with this run"
+        lines.append(ParameterLine(name, value, SETTINGS.get(name), words))
+    return lines
 
 
 def repeat_run(run: ReconciliationRun, requested_by: str) -> ReconciliationRun:
@@ -564,16 +613,14 @@ def finish_here(run_id: int) -> None:
 def standing_run() -> ReconciliationRun | None:
     """The latest finished run, if a new one would read the same records with the same code and parameters."""
     run = (
-        ReconciliationRun.objects.filter(
-            status=ReconciliationRun.Status.FINISHED, parameters__records=Parameters().records
-        )
+        ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED, parameters__records="real")
         .order_by("-as_known_at")
         .first()
     )
     if run is None or changed_since(run.as_known_at):
         return None
     now = ReconciliationRun(
-        as_known_at=run.as_known_at, as_of=run.as_of, parameters=Parameters().as_dict(),
+        as_known_at=run.as_known_at, as_of=run.as_of, parameters=parameters_on(run.as_of, run.as_known_at).as_dict(),
         rule_set_sha256=run.rule_set_sha256, code_version=code_version(),
     )  # fmt: skip
     return run if _signature(now) == run.signature else None

@@ -127,6 +127,23 @@ def benjamini_hochberg(p_values: Sequence[float], q: float) -> FalseAlarms:
     return FalseAlarms(rejected, q * rejected / m if m else 0.0, tuple(adjusted))
 
 
+def benjamini_yekutieli(p_values: Sequence[float], q: float) -> FalseAlarms:
+    """The same control however the tests depend on one another (Benjamini and Yekutieli 2001), at the price of fewer findings:
+    every adjusted p is larger by 1 + 1/2 + ... + 1/m, and at most 1.
+
+    >>> benjamini_yekutieli([0.9, 0.0007, 0.041, 0.008], 0.05).rejected
+    2
+    """
+    m = len(p_values)
+    price = math.fsum(1 / rank for rank in range(1, m + 1))
+    alarms = benjamini_hochberg(p_values, q / price if m else q)
+    return replace(alarms, adjusted=tuple(min(1.0, value * price) for value in alarms.adjusted))
+
+
+CONTROLS = {"BH": benjamini_hochberg, "BY": benjamini_yekutieli}
+"""Ways to control false alarms, by the name that the parameter ``control`` gives them."""
+
+
 def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
     """The findings of one whole run, each with ``q`` and ``accepted``; order kept.
 
@@ -140,7 +157,7 @@ def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
     out = [replace(finding, accepted=finding.is_finding) for finding in findings]
     for family in sorted(families):
         indices = sorted(families[family], key=lambda index: findings[index].key)
-        alarms = benjamini_hochberg(
+        alarms = CONTROLS[parameters.control](
             [findings[index].p or 0.0 for index in indices], parameters.false_discovery_rate
         )
         for index, q in zip(indices, alarms.adjusted, strict=True):

@@ -13,7 +13,6 @@ from tracker import tasks
 from tracker.core.errors import TrackerError
 from tracker.management.progress import follow, summary, worst
 from tracker.reconciliation import services
-from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.runs import services as runs
 
@@ -57,7 +56,7 @@ class Command(BaseCommand):
             run = services.start_run(
                 "command line",
                 as_known_at=self._instant(options["known_at"]),
-                parameters=Parameters(records="synthetic" if options["synthetic"] else "real"),
+                records="synthetic" if options["synthetic"] else "real",
             )
         if options["here"]:
             with runs.at_work(run.id):
