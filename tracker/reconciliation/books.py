@@ -298,6 +298,11 @@ class Parameters(StandardReading):
     pue: float = 1.1
     least_coverage: float = 0.005  # share of a claim that the ledger must hold before the two are compared
     timeliness_days: int = 90
+    page_k: float = (
+        0.5  # allowance of Page's test in standard deviations: half the rise that it is quickest to see
+    )
+    page_h: float = 5.0  # its limit: one side alone raises a false alarm once in about 931 periods, both once in about 465
+    bias_key_months: int = 24  # how long a house's error is taken to last before it is drawn afresh
     cif_fob: float = (
         0.06  # freight and insurance in an importer's values: the IMF's factor of 1.06 for mirror statistics
     )

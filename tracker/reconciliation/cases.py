@@ -15,8 +15,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tracker.core.errors import BadInput, TrackerError
-from tracker.core.quantity import Quantity
-from tracker.reconciliation import dirty, network_cases, sequence, significance
+from tracker.reconciliation import dirty, network_cases, significance
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.checks.dates import date_case
@@ -270,48 +269,6 @@ def _as_known_at(given: Mapping[str, Any], parameters: Parameters, case: Mapping
     return {"out": out}
 
 
-def _muf(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    """Periods with their records; ``ref`` names a record given elsewhere, which is then one and the same."""
-    records: dict[str, Quantity] = {}
-    periods = []
-    for number, period in enumerate(given["periods"]):
-        entries = []
-        for place, row in enumerate(period["records"]):
-            name = str(row.get("ref", row.get("id", f"record {place} of period {number}")))
-            if "ref" not in row:
-                read = case_quantity(row, parameters)
-                if records.setdefault(name, read) != read:
-                    raise BadInput(f"two different records are called {name!r}")
-            entries.append(sequence.Entry(name, str(row["role"])))
-        periods.append(entries)
-    found = sequence.balances(records, periods)
-    got = {
-        "book": list(found.book), "muf": list(found.muf), "sigma": list(found.sigma), "z": list(found.z),
-        "p": [significance.two_sided_p(z) for z in found.z], "mdg": list(found.mdg),
-        "cumuf": list(found.cumuf), "sigma_cumuf": list(found.sigma_cumuf), "z_cumuf": list(found.z_cumuf),
-    }  # fmt: skip
-    try:
-        steps = sequence.sitmuf(found)
-    except BadInput as error:  # the balances stand; what needs the inverse of Sigma does not
-        return got | {"error": str(error)}
-    k, h = float(given.get("k", sequence.PAGE_K)), float(given.get("h", sequence.PAGE_H))
-    loss, rises = sequence.page(steps, k, h)
-    gain, falls = sequence.page([-step for step in steps], k, h)
-    return got | {
-        "sitmuf": list(steps), "page_loss": list(loss), "page_gain": list(gain),
-        "page_alarm": sorted({*rises, *falls}),
-    }  # fmt: skip
-
-
-def _cusum(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    """``K`` and ``H`` in the units of the readings, or ``k`` and ``h`` in standard deviations ``sigma`` of them."""
-    unit = float(given.get("sigma", 1))
-    allowance = float(given["K"]) if "K" in given else float(given["k"]) * unit
-    limit = float(given["H"]) if "H" in given else float(given["h"]) * unit
-    found = sequence.cusum([float(one) for one in given["x"]], float(given["target"]), allowance, limit)
-    return {"upper": list(found.upper), "lower": list(found.lower), "alarm": list(found.alarm)}
-
-
 def _dirty_cells(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
     """``anchors`` are named ``area|scope``; ``last_period`` and the cells that come out end in a month, as 2026-03."""
     anchors: dict[tuple[str, str], list[date]] = {}
@@ -341,8 +298,6 @@ def _leg(row: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameter
 
 _OWN_KINDS: dict[str, CaseFunction] = {
     **network_cases.KINDS,
-    "muf": _muf,
-    "cusum": _cusum,
     "dirty_cells": _dirty_cells,
     "claim_distribution": _claim_distribution,
     "physical": _physical,

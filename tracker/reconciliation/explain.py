@@ -29,6 +29,8 @@ HEADINGS = (
 )
 FORBIDDEN = ("smuggl", "divert", "stolen", "illegal", "missing")
 HEADLINE_LIMIT = 140
+FEW = 6
+"""Figures of one side that a text names one by one; the rest are counted or stand in a table."""
 
 TIMING = "timing: the two sides may be read on different days"
 IN_TRANSIT = "in transit: chips may have been under way on the day"
@@ -55,6 +57,7 @@ DATES = "dates: the figures are for different days or periods"
 SCOPES = "scope: the figures count different models"
 UNITS = "unit: the figures count different things"
 LICENCE_UNSEEN = "licences are seldom published: one may exist that is not recorded here"
+PRESUMED = "receipts without a reported day came in between shipping and twice the usual lead time"
 CERTAIN = "This is arithmetic: no error of measurement, within what the sources state, explains it."
 
 
@@ -210,7 +213,7 @@ def headline(words: str) -> str:
     return line[: HEADLINE_LIMIT - 1].rsplit(" ", 1)[0].rstrip(",;:") + "…"
 
 
-def listed(names: Iterable[str], *, limit: int = 6) -> str:
+def listed(names: Iterable[str], *, limit: int = FEW) -> str:
     """Names as a phrase: ``a, b and c``; beyond ``limit`` the rest are counted."""
     unique = list(dict.fromkeys(names))
     if len(unique) > limit:

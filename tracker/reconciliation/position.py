@@ -22,6 +22,8 @@ from tracker.reconciliation.explain import cited, figure, when
 
 COUNTED = ("reported", "in transit", "received")
 GONE = (*COUNTED, "seized")
+STOCK_STATUSES = ("installed", "operational")
+"""Standing of claims that count what is there, as against what came or went."""
 RECEIVER_IS_SUBJECT = ("purchase", "installed", "inventory", "planned", "order", "licence")
 SELLER_IS_SUBJECT = ("sale", "shipment")
 

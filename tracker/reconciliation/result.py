@@ -10,6 +10,9 @@ from tracker.core.quantity import stored
 from tracker.reconciliation.books import Evidence, Finding
 from tracker.reconciliation.explain import headline
 
+MOST_EVIDENCE = 50
+"""Movements named by a finding that may rest on any number of them, the largest first."""
+
 _STATISTICS = (
     "expected",
     "reported",

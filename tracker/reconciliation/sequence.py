@@ -23,10 +23,8 @@ from tracker.reconciliation import significance
 
 SIGNS = {"open": 1, "receipt": 1, "production": 1, "dispatch": -1, "exit": -1, "close": -1}
 """What a record does to a balance, by its role."""
-PAGE_K = 0.5
-"""Allowance of Page's test in standard deviations: half the rise that it is quickest to see."""
 PAGE_H = 5.0
-"""Limit of Page's test: one side alone raises a false alarm once in about 931 periods, both sides once in about 465."""
+"""Limit of Page's test with k = 0.5: one side alone raises a false alarm once in about 931 periods, both once in about 465."""
 LEAST_PIVOT = 1e-12
 """Part of a period's variance that its neighbours must leave over for the periods to be told apart."""
 
@@ -154,7 +152,7 @@ def page(values: Sequence[float], k: float, h: float) -> tuple[tuple[float, ...]
     sums: list[float] = []
     for value in values:
         sums.append(max(0.0, (sums[-1] if sums else 0.0) + value - k))
-    return tuple(sums), tuple(index for index, one in enumerate(sums) if _exceeds(one, h))
+    return tuple(sums), tuple(index for index, one in enumerate(sums) if exceeds(one, h))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +177,6 @@ def cusum(readings: Sequence[float], target: float, allowance: float, limit: flo
     return Cusum(upper, lower, tuple(sorted({*rises, *falls})))
 
 
-def _exceeds(value: float, limit: float) -> bool:
+def exceeds(value: float, limit: float) -> bool:
     """Beyond the limit by more than adding decimals in binary may add: a sum that reaches it exactly does not exceed it."""
     return value > limit + 1e-9 * max(1.0, abs(limit))

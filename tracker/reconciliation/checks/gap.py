@@ -42,6 +42,7 @@ from tracker.reconciliation.books import (
 from tracker.reconciliation.case_input import case_quantity
 from tracker.reconciliation.echoes import echo_groups
 from tracker.reconciliation.position import (
+    STOCK_STATUSES,
     Area,
     Line,
     Position,
@@ -59,10 +60,8 @@ TITLE = "Claim against ledger"
 FAMILY = "GAP"
 PARTITION = "claim_subject"
 
-STOCK_STATUSES = ("installed", "operational")
 FLOW_STATUSES = ("shipped", "delivered")
 COMPARED = (*STOCK_STATUSES, *FLOW_STATUSES)
-PRESUMED = "receipts without a reported day came in between shipping and twice the usual lead time"
 FORMULA = "g = claim - book; z = g / sqrt(s_claim^2 + s_book^2)"
 
 
@@ -367,7 +366,7 @@ def story(
         settle=_settle(gap, answer, words),
         assumptions=(
             *words.assumptions,
-            *((PRESUMED,) if words.presumed else ()),
+            *((explain.PRESUMED,) if words.presumed else ()),
         ),
     )  # fmt: skip
 

@@ -46,8 +46,8 @@ from tracker.reconciliation.books import (
 )
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.echoes import echo_groups
-from tracker.reconciliation.position import area_of, claim_label
-from tracker.reconciliation.result import finding
+from tracker.reconciliation.position import STOCK_STATUSES, area_of, claim_label
+from tracker.reconciliation.result import MOST_EVIDENCE, finding
 
 CODE = "TRANS"
 TITLE = "Transshipment"
@@ -58,9 +58,7 @@ FORMULA = "orphan = inflow - outflow - growth of installed claims - growth of st
 Z_ORPHAN = 2.0
 SLACK_DAYS = 92
 """How far a claim's day may lie from either end of the months: claims are made by the quarter."""
-INSTALLED, STOCKED = ("installed", "operational"), ("stocked",)
-FEW_ROWS = 50
-"""Sums named as evidence, the largest first; the rest are counted."""
+STOCKED = ("stocked",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +287,7 @@ class _Hub:
         reached = significance.in_sq(equivalents[1] if equivalents else None, parameters)
         if reached is None or reached < 1:
             return None
-        grown = self._growth(country, scope, INSTALLED)
+        grown = self._growth(country, scope, STOCK_STATUSES)
         stock = self._growth(country, scope, STOCKED)
         others = [one for one in out if one not in restricted]
         found = orphan(
@@ -429,7 +427,7 @@ def _evidence(
         rows.append((-one.amount.mu, named))
         judged.append(Evidence(RecordRef("shipment", 0, 0), role, "", one.amount.mu, share))
         grades.append(one.amount.grade)
-    kept = [one for _, named in sorted(rows, key=lambda row: row[0]) for one in named][:FEW_ROWS]
+    kept = [one for _, named in sorted(rows, key=lambda row: row[0]) for one in named][:MOST_EVIDENCE]
     for (counted, claim, amount), share in zip(claims, shares[len(flows) :], strict=False):
         row = Evidence(claim.ref, "claim", claim_label(claim, amount), -counted * amount.mu, share)
         kept.append(row)
