@@ -226,7 +226,7 @@ def test_bounds_cross_only_if_the_highest_floor_lies_above_the_lowest_ceiling():
     floors = [report("f1", 100, 3, bound="lower"), report("f2", 50, 3, bound="lower")]
     ceilings = [report("c1", 80, 4, bound="upper"), report("c2", 500, 4, bound="upper")]
     found, tests = crossing(floors + ceilings)
-    assert (found.lower.id, found.upper.id, found.z, tests) == ("f1", "c1", pytest.approx(4), 1)
+    assert (found.lower.id, found.upper.id, found.z, tests) == ("f1", "c1", pytest.approx(4), 4)
     assert crossing(floors) is None
     below, _ = crossing([report("f", 50, 3, bound="lower"), report("c", 80, 4, bound="upper")])
     assert below.z < 0

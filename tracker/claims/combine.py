@@ -308,9 +308,10 @@ class Crossing:
 
 
 def crossing(reports: Sequence[Report], consensus: Quantity | None = None) -> tuple[Crossing, int] | None:
-    """The worst contradiction between bounds, or between a bound and the consensus, with how many pairs were held.
+    """The worst contradiction between bounds, or between a bound and the consensus, with the number of pairs it is the worst of.
 
-    None if there is nothing to hold against each other. ``p`` is one-sided and not corrected for the number of pairs.
+    The highest "at least" and the lowest "at most" are held, so every pair counts from which they were chosen. None if there is
+    nothing to hold against each other. ``p`` is one-sided and not corrected for the number of pairs.
     """
     middle = [Report("consensus", consensus, "consensus")] if consensus else []
     lowers = [report for report in reports if report.quantity.bound == "lower"]
@@ -319,7 +320,10 @@ def crossing(reports: Sequence[Report], consensus: Quantity | None = None) -> tu
     lowest = sorted(uppers, key=lambda report: (report.quantity.mu, report.id))[:1]
     pairs = [(a, b) for a in highest + middle for b in lowest + middle if a is not b]
     found = [_crossing(a, b) for a, b in pairs]
-    return (max(found, key=lambda one: (one.z, one.lower.id, one.upper.id)), len(found)) if found else None
+    if not found:
+        return None
+    chosen_from = (len(lowers) + len(middle)) * (len(uppers) + len(middle)) - len(middle)
+    return max(found, key=lambda one: (one.z, one.lower.id, one.upper.id)), chosen_from
 
 
 def _crossing(lower: Report, upper: Report) -> Crossing:

@@ -17,7 +17,8 @@ Z90 = 1.644853626951472
 """Half-width of a central 90 % interval of a normal distribution, in standard deviations."""
 
 MDG_FACTOR = 3.29
-"""Smallest gap seen 19 times in 20 by a test that raises 1 false alarm in 20: 2 x 1.645 standard deviations."""
+"""Smallest detectable gap in standard deviations: 2 x 1.645. A one-sided test at 5 % sees such a gap 19 times in 20; a two-sided
+one, which asks for 1.96, 10 times in 11 (90.8 %)."""
 
 SIGNIFICANT_DIGITS = 9
 """Digits kept of a stored statistic: more than any report carries, fewer than two machines may disagree about."""

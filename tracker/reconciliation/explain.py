@@ -176,7 +176,12 @@ def chance(p: float) -> str:
 
 
 def no_surprise(mdg: float, mdg_sq: float | None, inconclusive: bool, unit: str = "chips") -> str:
-    """What a test that found nothing could have seen."""
+    """What a test that found nothing could have seen. ``mdg_sq`` infinite: the performance of the chips is not recorded."""
+    if mdg_sq is not None and math.isinf(mdg_sq):
+        return (
+            f"The smallest gap that this comparison could have seen is {chips(mdg, unit)}. How many significant quantities "
+            "that is cannot be told, since the performance of the chips is not recorded: the result is inconclusive, not clean."
+        )
     size = f" ({number(mdg_sq)} significant quantities)" if mdg_sq is not None else ""
     seen = f"The smallest gap that this comparison could have seen is {chips(mdg, unit)}{size}."
     if inconclusive:

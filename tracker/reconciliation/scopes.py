@@ -6,10 +6,11 @@ its members do, and *possibly* if some may.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from tracker.reconciliation import explain
-from tracker.reconciliation.books import ChipRow, Evidence, Scope
+from tracker.reconciliation.books import ChipRow, Evidence, Parameters, Scope
 
 
 def key(scope: Scope | None) -> str:
@@ -47,6 +48,15 @@ def h100e(gap: float, scope: Scope | None) -> tuple[float, float] | None:
     if scope is None or scope.h100e_low is None or scope.h100e_high is None:
         return None
     return gap * scope.h100e_low, gap * scope.h100e_high
+
+
+def could_hide(units: float, scope: Scope | None, parameters: Parameters) -> float:
+    """Significant quantities that so many units may be worth, were they all of the strongest chip meant: what a test may have
+    overlooked that could not see fewer units. Infinite where no performance is known, unless there are no units."""
+    if units == 0:
+        return 0.0
+    found = h100e(units, scope)
+    return found[1] / parameters.significant_quantity_h100e if found else math.inf
 
 
 def member_rows(scope: Scope, chips: Mapping[int, ChipRow]) -> list[ChipRow] | None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from tracker.core.quantity import MDG_FACTOR as MDG_FACTOR  # the checks ask it of this module
 from tracker.reconciliation.books import Evidence, Finding, Parameters
@@ -34,6 +34,20 @@ def two_sided_p(z: float) -> float:
 def one_sided_p(z: float) -> float:
     """Probability of a value above ``z``."""
     return float(ndtr(-z))
+
+
+def one_sided_threshold(alpha: float, tests: int = 1) -> float:
+    """z at which the largest of so many one-sided tests says so together at ``alpha`` (Bonferroni).
+
+    >>> round(one_sided_threshold(0.05), 4), round(one_sided_threshold(0.05, 3), 4)
+    (1.6449, 2.128)
+    """
+    return float(-ndtri(alpha / tests))
+
+
+def detectable(sigma: float, alpha: float, tests: int = 1) -> float:
+    """Smallest difference seen 19 times in 20 by a one-sided test at ``alpha`` that is one of so many; 3.29 sigma if alone."""
+    return (MDG_FACTOR + one_sided_threshold(alpha, tests) - one_sided_threshold(alpha)) * sigma
 
 
 def z_score(difference: float, sigma: float) -> float:
@@ -149,6 +163,10 @@ def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
 
     All evaluated tests of a family count, also those that found nothing. What rests on arithmetic is outside and stands. A
     finding that does not survive keeps its figures and becomes information. Every p-value's text gains the number of tests.
+
+    The share that is controlled is that among what is reported. A difference too small to report counts as a test but lends the
+    others no support: for their q it stands with p = 1, which is never less than its own. With its own p, many sure but small
+    differences would let pass any number of large false ones.
     """
     families: dict[str, list[int]] = {}
     for index, finding in enumerate(findings):
@@ -157,11 +175,16 @@ def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
     out = [replace(finding, accepted=finding.is_finding) for finding in findings]
     for family in sorted(families):
         indices = sorted(families[family], key=lambda index: findings[index].key)
-        alarms = CONTROLS[parameters.control](
-            [findings[index].p or 0.0 for index in indices], parameters.false_discovery_rate
-        )
-        for index, q in zip(indices, alarms.adjusted, strict=True):
-            out[index] = _judged(findings[index], q, len(indices), parameters)
+        control = CONTROLS[parameters.control]
+        limit, p_values = parameters.false_discovery_rate, [findings[index].p or 0.0 for index in indices]
+        reportable = [
+            p if findings[index].is_finding else 1.0 for index, p in zip(indices, p_values, strict=True)
+        ]
+        of_all = control(p_values, limit).adjusted
+        of_reported = control(reportable, limit).adjusted
+        for index, q, q_reported in zip(indices, of_all, of_reported, strict=True):
+            chosen = q_reported if findings[index].is_finding else q
+            out[index] = _judged(findings[index], chosen, len(indices), parameters)
     return out
 
 

@@ -240,9 +240,8 @@ def _tested(
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
     is_finding = significant and significance.is_material(sq, parameters)
     sigma = _sigma(tested)
-    mdg = significance.MDG_FACTOR * sigma
-    mdg_h100e = _h100e(mdg, one.claims)
-    mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
+    mdg = significance.detectable(sigma, parameters.alpha, tested.tests)
+    mdg_sq = max(scopes.could_hide(mdg, claim.scope, parameters) for claim in one.claims)
     inconclusive = not significant and significance.is_inconclusive(mdg_sq)
     contradiction = "part above whole" if narrower else "conflict"
     verdict = contradiction if significant else "inconclusive" if inconclusive else "consistent"
@@ -417,7 +416,7 @@ def _story(
         difference=f"Between them lie {explain.magnitude(tested.spread, h100e, sq)}."
         if tested.spread
         else "None.",
-        surprise=_surprise(tested, significant, mdg_sq),
+        surprise=_surprise(tested, significant, mdg_sq, parameters),
         open=(
             *(phrase for name, phrase in _NAMED.items() if name in differing),
             *((explain.ECHO,) if tested.echoes or len(tested.reports) > 2 else ()),
@@ -459,15 +458,14 @@ def _counted(tested: Conflict, parameters: Parameters) -> str:
     return f"{n} independent origins{echoes}.{worth} Taken together: {explain.figure(shown)}."
 
 
-def _surprise(tested: Conflict, significant: bool, mdg_sq: float | None) -> str:
+def _surprise(tested: Conflict, significant: bool, mdg_sq: float | None, parameters: Parameters) -> str:
     if tested.certain:
         return explain.CERTAIN
     if significant:
         words = explain.surprise(tested.p, tested.statistic)
         return words.replace("z =", "Q =") if tested.pool and tested.statistic == tested.pool.q else words
-    return explain.no_surprise(
-        significance.MDG_FACTOR * _sigma(tested), mdg_sq, significance.is_inconclusive(mdg_sq)
-    )
+    mdg = significance.detectable(_sigma(tested), parameters.alpha, tested.tests)
+    return explain.no_surprise(mdg, mdg_sq, significance.is_inconclusive(mdg_sq))
 
 
 def _not_comparable(one: _Set, refused: Sequence[tuple[ClaimRow, NotComparable]], books: Books) -> Finding:

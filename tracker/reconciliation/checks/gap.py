@@ -67,7 +67,11 @@ FORMULA = "g = claim - book; z = g / sqrt(s_claim^2 + s_book^2)"
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """The comparison of one claim with the two readings of a book. ``side``: ``above``, ``below`` or ``within``."""
+    """The comparison of one claim with the two readings of a book. ``side``: ``above``, ``below`` or ``within``.
+
+    ``counted``: whether it is one of the tests among which false alarms are controlled. A claim above a book that is a lower
+    limit is not *testable* but counts: below, it would have been tested, and a one-sided p-value holds only among both.
+    """
 
     side: str
     book: float
@@ -77,6 +81,7 @@ class Gap:
     p: float
     threshold: float
     testable: bool
+    counted: bool
     unexplained_share: float
     licensed: float
     over_licence: float
@@ -99,7 +104,8 @@ def compare(
     """Hold a claim against the larger book if it lies above it, against the sure book if it lies below
     that one.
 
-    ``at_least``: more may have come in than the larger book says, so a claim above it contradicts nothing.
+    ``at_least``: more may have come in than the larger book says, so a claim above it contradicts nothing. ``mdg`` holds what
+    lies between the two readings too: a claim there needs no explanation.
     """
     against_larger = claim.bound == "lower" or (claim.bound == "" and claim.mu >= sure.mu)
     book = larger if against_larger else sure
@@ -107,19 +113,22 @@ def compare(
     side = "above" if gap > 0 and against_larger else "below" if gap < 0 and not against_larger else "within"
     sigma = math.sqrt(claim.variance + book.variance)
     z = significance.z_score(gap, sigma)
-    one_sided = bool(claim.bound) or (side == "below" and at_least)
+    from_below = at_least and not claim.bound
+    one_sided = bool(claim.bound) or (side != "above" and from_below)
     if claim.bound:
         p = significance.one_sided_p(z if claim.bound == "lower" else -z)
     elif side == "within":  # between the two readings of the book: nothing to explain
         gap, z, p = 0.0, 0.0, 1.0
     else:
-        p = significance.one_sided_p(-z) if one_sided else significance.two_sided_p(z)
+        p = significance.one_sided_p(-z) if from_below else significance.two_sided_p(z)
     return Gap(
         side=side, book=book.mu, gap=gap, sigma=sigma, z=z, p=p,
         threshold=significance.Z_ONE_SIDED if one_sided else significance.Z_TWO_SIDED,
-        testable=not (at_least if against_larger else at_least_went_out) or side == "within",
+        testable=(testable := not (at_least if against_larger else at_least_went_out) or side == "within"),
+        counted=testable or (from_below and not at_least_went_out),
         unexplained_share=gap / claim.mu if claim.mu else 0.0,
-        licensed=licensed, over_licence=max(0.0, claim.mu - licensed), mdg=significance.MDG_FACTOR * sigma,
+        licensed=licensed, over_licence=max(0.0, claim.mu - licensed),
+        mdg=significance.MDG_FACTOR * sigma + max(0.0, larger.mu - sure.mu),
     )  # fmt: skip
 
 
@@ -218,8 +227,7 @@ def _tested(
     )  # fmt: skip
     h100e = scopes.h100e(gap.gap, scope)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
-    mdg = scopes.h100e(gap.mdg, scope)
-    mdg_sq = significance.in_sq(mdg[0] if mdg else None, parameters)
+    mdg_sq = scopes.could_hide(gap.mdg, scope, parameters)
     answer = verdict(gap, mdg_sq)
     lines = position.sure_lines if gap.side == "below" else position.larger_lines
     evidence, grades = _evidence(claim, amount, lines, shelf)
@@ -241,7 +249,7 @@ def _tested(
         check=CODE, area=area.key, scope=scopes.key(scope), period=explain.when(claim.period), counterpart=claim.slug,
         verdict=answer, headline=_headline(answer, gap, amount, area.name, claim.status),
         expected=gap.book, reported=amount.mu, gap=gap.gap, sigma=gap.sigma, statistic=gap.z,
-        p=gap.p if gap.testable else None, threshold=gap.threshold, family=FAMILY if gap.testable else None,
+        p=gap.p if gap.counted else None, threshold=gap.threshold, family=FAMILY if gap.counted else None,
         is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=gap.mdg,
         severity=significance.severity(sq, weakest) if is_finding else "info",
         strength=significance.strength(gap.z) if gap.testable else "", weakest_grade=weakest, formula=FORMULA,
@@ -389,7 +397,12 @@ def _difference(gap: Gap, answer: str, sq: float | None, words: Words) -> str:
 
 def _surprise(gap: Gap, mdg_sq: float | None) -> str:
     if not gap.testable:
-        return "No test was made, because the book is only a limit."
+        limit = "No test was made, because the book is only a limit."
+        return (
+            "The book is only a lower limit: a claim below it can contradict it, one above it cannot."
+            if gap.counted
+            else limit
+        )
     if gap.is_violated:
         return explain.surprise(gap.p, gap.z)
     return explain.no_surprise(gap.mdg, mdg_sq, significance.is_inconclusive(mdg_sq))

@@ -175,8 +175,7 @@ def _judged(flow: _Flow, pair: _Pair, books: Books, parameters: Parameters) -> F
     h100e = scopes.h100e(found.gap, flow.scope) if flow.unit == "chips" else None
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
     mdg = significance.MDG_FACTOR * found.sigma * found.balanced
-    mdg_h100e = scopes.h100e(mdg, flow.scope) if flow.unit == "chips" else None
-    mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
+    mdg_sq = scopes.could_hide(mdg, flow.scope, parameters) if flow.unit == "chips" else None
     inconclusive = not surprising and significance.is_inconclusive(mdg_sq)
     is_finding = surprising and significance.is_material(sq, parameters)
     verdict = "differs" if surprising else "inconclusive" if inconclusive else "consistent"

@@ -5,7 +5,9 @@
 How to read it. *Made* is the largest claim of output that counts from the first chip on (its period
 begins no later than the first shipping day of the chips, or it is a running total). *Used* is the largest
 single claim of sales or shipments by the same vendor, of chips surely among those made, ending no later
-than the output does. Claims of sales are not added up: they may overlap.
+than the output does. Claims of sales are not added up: they may overlap. Because it is the largest of
+several, p is multiplied by their number (of distinct origin): of three honest reports of all that was made,
+the largest lies above it by 1.645 standard errors far more often than once in twenty.
 
 What it does not say. Whether output is understated or sales are overstated. Chips in stock or in systems
 not yet sold widen the gap that is not seen here: no finding does not mean that the figures agree.
@@ -24,6 +26,7 @@ from tracker.core.quantity import Quantity, covariance
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters
 from tracker.reconciliation.case_input import case_quantity
+from tracker.reconciliation.echoes import origins
 from tracker.reconciliation.position import claim_label
 from tracker.reconciliation.result import finding
 
@@ -32,7 +35,7 @@ TITLE = "Sold or shipped against made"
 FAMILY = "PRODUCTION"
 PARTITION = "scope"
 
-FORMULA = "excess = used - made; z = excess / sqrt(s_used^2 + s_made^2), one-sided"
+FORMULA = "excess = used - made; z = excess / sqrt(s_used^2 + s_made^2), one-sided; p times the number of claims of use"
 USED_KINDS = ("sale", "shipment")
 USED_STATUSES = ("shipped", "delivered")
 
@@ -62,7 +65,7 @@ class _Figure:
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """One result per claim of output that something can be held against; sorted by slug."""
-    found, figures = [], _figures(books, parameters)
+    found, figures, origin = [], _figures(books, parameters), origins(books.claims, parameters)
     outputs = [figure for figure in figures if _is_output(figure.claim, books)]
     for made in outputs:
         if made.amount.bound == "lower" or not _is_largest(made, outputs):
@@ -70,7 +73,8 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
         used = [figure for figure in figures if _is_used_of(figure, made)]
         if used:
             top = max(used, key=lambda figure: (figure.amount.mu, figure.claim.slug))
-            found.append(_judged(top, made, books, parameters))
+            tests = len({origin[figure.claim.slug] for figure in used})
+            found.append(_judged(top, made, tests, books, parameters))
     return found
 
 
@@ -120,16 +124,16 @@ def _is_used_of(used: _Figure, made: _Figure) -> bool:
     )
 
 
-def _judged(used: _Figure, made: _Figure, books: Books, parameters: Parameters) -> Finding:
+def _judged(used: _Figure, made: _Figure, tests: int, books: Books, parameters: Parameters) -> Finding:
     found = excess(used.amount, made.amount)
+    p, threshold = min(1.0, tests * found.p), significance.one_sided_threshold(parameters.alpha, tests)
     scope = used.claim.scope
     certain = found.z == math.inf
-    surprising = found.z >= significance.Z_ONE_SIDED
+    surprising = found.z >= threshold
     h100e = scopes.h100e(found.excess, scope)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
-    mdg = significance.MDG_FACTOR * found.sigma
-    mdg_h100e = scopes.h100e(mdg, scope)
-    mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
+    mdg = significance.detectable(found.sigma, parameters.alpha, tests)
+    mdg_sq = scopes.could_hide(mdg, scope, parameters)
     inconclusive = not surprising and significance.is_inconclusive(mdg_sq)
     weak = max(used.amount.grade, made.amount.grade)
     is_finding = surprising and significance.is_material(sq, parameters)
@@ -148,7 +152,7 @@ def _judged(used: _Figure, made: _Figure, books: Books, parameters: Parameters) 
         "with what it is said to have made.",
         sides=(f"Used: {evidence[0].label}.", f"Made: {evidence[1].label}."),
         difference=f"{size} more used than made." if found.excess > 0 else "None: no more is said to be used than made.",
-        surprise=explain.surprise(found.p, found.z) if surprising else explain.no_surprise(mdg, mdg_sq, inconclusive),
+        surprise=explain.surprise(p, found.z) if surprising else explain.no_surprise(mdg, mdg_sq, inconclusive),
         open=(explain.TIMING, explain.STATUS, explain.FAMILY, explain.UNITS) if surprising else (),
         settle="A statement of output by the vendor or its foundry for the whole life of the chip.",
         assumptions=(*used.amount.assumptions, *made.amount.assumptions),
@@ -158,10 +162,11 @@ def _judged(used: _Figure, made: _Figure, books: Books, parameters: Parameters) 
         period=explain.when(made.claim.period), counterpart=made.claim.slug, verdict=verdict,
         headline=f"{name}: {explain.chips(used.amount.mu)} used, {explain.number(made.amount.mu)} made ({verdict})",
         expected=made.amount.mu, reported=used.amount.mu, gap=found.excess, sigma=found.sigma, statistic=found.z,
-        p=None if certain else found.p, threshold=significance.Z_ONE_SIDED, family=None if certain else FAMILY,
+        p=None if certain else p, threshold=threshold, family=None if certain else FAMILY,
         is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=mdg,
         severity=significance.severity(sq, weak) if is_finding else "info", strength=significance.strength(found.z),
-        weakest_grade=weak, formula=FORMULA, sections=explain.sections(story), evidence=evidence, numbers={"mdg_sq": mdg_sq},
+        weakest_grade=weak, formula=FORMULA, sections=explain.sections(story), evidence=evidence,
+        numbers={"mdg_sq": mdg_sq, "tests": tests},
     )  # fmt: skip
 
 

@@ -128,8 +128,7 @@ def _judged(pairs: Sequence[_Pair], books: Books, parameters: Parameters, when: 
     h100e = scopes.h100e(found.d, scope)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
     mdg = significance.MDG_FACTOR * found.sigma
-    mdg_h100e = scopes.h100e(mdg, scope)
-    mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
+    mdg_sq = scopes.could_hide(mdg, scope, parameters)
     surprising = abs(found.z) >= significance.Z_TWO_SIDED
     is_finding = certain or (surprising and significance.is_material(sq, parameters))
     inconclusive = not surprising and significance.is_inconclusive(mdg_sq)

@@ -298,8 +298,7 @@ class _Hub:
         h100e = scopes.h100e(found.orphan, scope)
         sq = significance.in_sq(h100e[0] if h100e else None, parameters)
         mdg = significance.MDG_FACTOR * found.sigma
-        mdg_h100e = scopes.h100e(mdg, scope)
-        mdg_sq = significance.in_sq(mdg_h100e[0] if mdg_h100e else None, parameters)
+        mdg_sq = scopes.could_hide(mdg, scope, parameters)
         why = grown.why or (
             "part of what left is told only as a bound, or cannot be counted" if limit else ""
         )
