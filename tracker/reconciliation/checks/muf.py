@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -81,11 +81,15 @@ ABOVE, BELOW = "book above count", "count above book"
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """A MUF, or a sum of them, in the reading that leaves the smaller difference; 0 where the two readings disagree in sign."""
+    """A MUF, or a sum of them, in the reading that leaves the smaller difference; 0 where the two readings disagree in sign.
+
+    ``doubt``: how far apart the readings are, which hides as much.
+    """
 
     muf: float
     sigma: float
     reading: int
+    doubt: float = 0.0
 
     @property
     def z(self) -> float:
@@ -112,9 +116,14 @@ def _kinder(readings: Sequence[Balances], values: str, sigmas: str, at: int) -> 
         _Value(getattr(one, values)[at], getattr(one, sigmas)[at], number)
         for number, one in enumerate(readings)
     ]
+    return _smaller(both)
+
+
+def _smaller(both: Sequence[_Value]) -> _Value:
+    doubt = abs(both[0].muf - both[1].muf)
     if both[0].muf * both[1].muf < 0:
-        return _Value(0.0, max(one.sigma for one in both), 0)
-    return min(both, key=lambda one: (abs(one.muf), one.reading))
+        return _Value(0.0, max(one.sigma for one in both), 0, doubt)
+    return replace(min(both, key=lambda one: (abs(one.muf), one.reading)), doubt=doubt)
 
 
 # --- judged ----------------------------------------------------------------------------------------------------------
@@ -203,12 +212,11 @@ class _Judged:
 
     @property
     def mdg(self) -> float:
-        return significance.MDG_FACTOR * self.value.sigma
+        return significance.MDG_FACTOR * self.value.sigma + self.value.doubt
 
     @property
-    def mdg_sq(self) -> float | None:
-        seen = scopes.h100e(self.mdg, self.case.chain.scope)
-        return significance.in_sq(seen[0] if seen else None, self.case.shelf.parameters)
+    def mdg_sq(self) -> float:
+        return scopes.could_hide(self.mdg, self.case.chain.scope, self.case.shelf.parameters)
 
     @property
     def size(self) -> str:
@@ -291,9 +299,7 @@ def _between(case: _Case, first: int, last: int) -> _Value:
         part = balances.sigma_matrix[first : last + 1, first : last + 1]
         muf = math.fsum(balances.muf[first : last + 1])
         both.append(_Value(muf, math.sqrt(max(0.0, float(part.sum()))), number))
-    if both[0].muf * both[1].muf < 0:
-        return _Value(0.0, max(one.sigma for one in both), 0)
-    return min(both, key=lambda one: (abs(one.muf), one.reading))
+    return _smaller(both)
 
 
 def _span_finding(
