@@ -332,6 +332,12 @@ class Solution:
         return np.where(reduced.observable, left, np.nan)
 
     @cached_property
+    def adjusted_variances(self) -> Numbers:
+        """Of the adjusted reports."""
+        left = self.report_variances - self._explained
+        return np.where(left < NEGLIGIBLE * self.report_variances, 0.0, left)
+
+    @cached_property
     def report_variances(self) -> Numbers:
         """Of the reports as they came."""
         reduced = self._reduced

@@ -247,13 +247,38 @@ class FlowRow:
     random: float
     grade: str
     consignee_id: int | None = None
-    use: str = "consignee"  # consignee | country | ratio: for which kind of limit it was added up; hub inflow | hub outflow
+    use: str = "consignee"  # for which kind of limit: consignee | country | ratio; else hub inflow | hub outflow | network
     usd: float = 0.0
     uncounted: int = 0
     unpriced: int = 0
     at_least: int = 0
     examples: tuple[tuple[RecordRef, str], ...] = ()
     licensed: bool = False  # whether the lines name a licence
+    received: Period | None = None  # this and the following: of sums for a network only
+    shipper_id: int | None = None
+    origin_site_id: int | None = None
+    destination_site_id: int | None = None
+    kind: str = "transfer"  # transfer | production | retirement | seized
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The most likely true flow or stock given all reports of one network; an estimate, never evidence.
+
+    ``status``: measured | observable | unobservable | pinned | left out. ``estimate`` None: the reports do not tell it.
+    """
+
+    component: str
+    kind: str  # flow | stock | production | unrecorded
+    from_node: str
+    to_node: str
+    scope: str
+    status: str
+    reported: float | None = None
+    reported_sd: float | None = None
+    estimate: float | None = None
+    sd: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +401,7 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
     q: float | None = None  # p adjusted for all tests of the family (significance.judge); None without a p
+    estimates: tuple[Estimate, ...] = ()  # of the network that was judged
     accepted: bool = False  # a finding that also survived the control of false alarms (significance.judge)
 
     @property

@@ -69,7 +69,7 @@ def critical_gamma(dof: int, alpha: float) -> float | None:
 
 
 def chance_of(gamma: float, dof: int) -> float | None:
-    """Probability of a global statistic this large if every report is right within its stated error."""
+    """Probability of a global statistic this large if every report is right within its stated error; None without a check."""
     return float(chi2.sf(gamma, dof)) if dof else None
 
 

@@ -270,7 +270,7 @@ def _text(solution: Solution, found: Search, edges: Mapping[str, tuple[str, str]
         names[row.id] = Named(f"the report {row.id}{way}", row.amount)
     gamma, dof, parts = solution.gamma, solution.dof, []
     for suspicion in found.suspicions:
-        fit = Fit(gamma, dof, chance_of(gamma, dof) or 1.0)
+        fit = Fit(gamma, dof)
         size = explain.chips(abs(suspicion.alternatives[0].size))
         compared = f"{len(network.reports)} reports about {len(network.flows)} flows among {len(network.balances)} places."
         told = story(compared, suspicion, names, fit, size)

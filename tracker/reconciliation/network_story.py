@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import explain
-from tracker.reconciliation.gross_errors import Suspect, Suspicion
+from tracker.reconciliation.gross_errors import Suspect, Suspicion, chance_of
 
 LABELLED = (
     "the figures are estimates, the most likely true flows given all reports; they are never used as evidence"
@@ -30,7 +30,11 @@ class Fit:
 
     gamma: float
     dof: int
-    p: float
+
+    @property
+    def p(self) -> float:
+        p = chance_of(self.gamma, self.dof)
+        return 1.0 if p is None else p
 
 
 def side(suspect: Suspect, named: Named) -> str:
@@ -103,6 +107,8 @@ def _surprise(fit: Fit) -> str:
 def _settle(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
     rows = [names[row.who].label for row in suspicion.alternatives if row.kind == "report"]
     if rows:
-        return f"A record of the other end of {explain.listed(rows[:1])}, or a count with serial numbers."
+        return (
+            f"What stands behind this report: packing lists, or a count with serial numbers. It is {rows[0]}."
+        )
     places = explain.listed(names[row.who].label for row in suspicion.alternatives)
     return f"A full list of receipts and dispatches at {places}."

@@ -8,7 +8,7 @@ their id.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -24,6 +24,7 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     FloatField,
+    IntegerField,
     Q,
     QuerySet,
     Sum,
@@ -31,6 +32,7 @@ from django.db.models import (
     When,
 )
 from django.db.models.functions import Cast, Coalesce, TruncMonth
+from django.db.models.lookups import GreaterThan, LessThanOrEqual
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -38,7 +40,7 @@ from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecifi
 from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
 from tracker.chips.specs import H100_TPP, ChipSpec, h100_equivalents, tpp
 from tracker.claims.models import Claim, ClaimConflict, ClosedBook
-from tracker.core.period import Period, twelve_months
+from tracker.core.period import DAY, Period, twelve_months
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
 from tracker.judgement.parties import PartyBook
@@ -62,6 +64,8 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
+from tracker.reconciliation.ledger_network import USE as NETWORK
+from tracker.reconciliation.ledger_network import cut_days
 from tracker.reconciliation.position import COUNTED, GONE
 from tracker.reconciliation.verdicts import verdicts
 from tracker.rules.caps import Cap
@@ -71,7 +75,7 @@ from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import counted, in_chips, sums
 from tracker.sources.models import Source
 
-KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "route", "scope", "site")
+KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
 
 
 FLOW_COLUMNS = (
@@ -694,6 +698,76 @@ class Ledger:
             found |= {member.country for member in self.rules.memberships if member.group == place}
         return found
 
+    # --- sums for networks ------------------------------------------------------------------------------------------
+
+    def _by_network(self, index: int, count: int) -> Books:
+        """What went into and out of the areas whose book is declared whole, added up between the days that their chains stop at,
+        with the claims about those areas. No line is read."""
+        mine = self._share_of_scopes(index, count)
+        sites = {row.site_id for row in self.closed_books} - {None}
+        orgs = {row.organization_id for row in self.closed_books} - {None}
+        places = {row.country for row in self.closed_books} - {""}
+        if not (sites or orgs or places):
+            return Books(as_of=self.as_of)
+        here = Q(data_center_id__in=sites) | Q(subject_id__in=orgs) | Q(counterparty_id__in=orgs)
+        here |= Q(destination_country__in=places)
+        claims = self.claims(mine & here & Q(status__in=["installed", "operational", "stocked", "produced"]))
+        within = set(self.known(DataCenter).filter(country__in=places).values_list("id", flat=True)) | sites
+        touching = Q(origin_id__in=within) | Q(destination_id__in=within) | Q(shipper_id__in=orgs)
+        touching |= (
+            Q(consignee_id__in=orgs) | Q(origin_country__in=places) | Q(destination_country__in=places)
+        )
+        days = cut_days(self.closed_books, claims, self.as_of)
+        lines = self.known(Shipment).filter(mine & touching, self.of_world(), status__in=GONE)
+        flows = tuple(self._passages(lines, days))
+        books = self._assembled(claims, (), self.sites(sites), licences=())
+        around = self.sites(
+            {pk for row in flows for pk in (row.origin_site_id, row.destination_site_id)} - set(books.sites)
+        )
+        people = {pk for row in flows for pk in (row.shipper_id, row.consignee_id)} | orgs
+        people |= {site.operator_id for site in around.values()}
+        return replace(
+            books, flows=flows, sites={**books.sites, **around},
+            organizations={**books.organizations, **self.organizations(people - set(books.organizations))},
+        )  # fmt: skip
+
+    def _passages(self, lines: QuerySet, days: Sequence[date]) -> Iterator[FlowRow]:
+        """Sums by route and by the stretches between ``days`` in which the lines left and arrived."""
+        arrived = Coalesce("received_on", self._after_lead("shipped_on"))
+        latest = Coalesce("received_on_latest", "received_on", self._after_lead("shipped_on_latest"), arrived)
+        dated = lines.annotate(
+            left=_stretch(F("shipped_on"), days),
+            left_latest=_stretch(Coalesce("shipped_on_latest", "shipped_on"), days),
+            arrived=_stretch(arrived, days),
+            arrived_latest=_stretch(latest, days),
+            is_seized=ExpressionWrapper(Q(status="seized"), output_field=BooleanField()),
+        )
+        by = (
+            "chip_id", "family_id", "origin_id", "shipper_id", "origin_country", "destination_id", "consignee_id",
+            "destination_country", "kind", "is_seized", "left", "left_latest", "arrived", "arrived_latest",
+        )  # fmt: skip
+        rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
+        labels = self._labelled(rows)
+        for row in rows:
+            yield replace(
+                self._flow({**row, "shipped_on": None}, NETWORK, labels),
+                shipped=_between(days, row["left"], row["left_latest"]),
+                received=_between(days, row["arrived"], row["arrived_latest"]),
+                shipper_id=row["shipper_id"], origin_site_id=row["origin_id"], destination_site_id=row["destination_id"],
+                kind="seized" if row["is_seized"] else row["kind"],
+            )  # fmt: skip
+
+    def _after_lead(self, day: str) -> Any:
+        """The day on which goods are presumed to arrive that were shipped on ``day``."""
+        lead = Value(timedelta(days=self.parameters.lead_time_days))
+        return Cast(ExpressionWrapper(F(day) + lead, output_field=DateTimeField()), DateField())
+
+    def _share_of_scopes(self, index: int, count: int) -> Q:
+        """Lines and claims of the chips of one share."""
+        mine = [key for key, component in self.scope_components.items() if component % count == index]
+        where = Q(chip_id__in=[pk for kind, pk in mine if kind == "chip"])
+        return where | Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
+
     # --- sums for the hubs ------------------------------------------------------------------------------------------
 
     def _by_hub(self, index: int, count: int) -> Books:
@@ -704,12 +778,8 @@ class Ledger:
             self.known(Shipment).filter(self.of_world()).exclude(origin_country=F("destination_country"))
             .exclude(origin_country="").exclude(destination_country="")
         )  # fmt: skip
-        lead = ExpressionWrapper(
-            F("shipped_on") + Value(timedelta(days=self.parameters.lead_time_days)),
-            output_field=DateTimeField(),
-        )
         came = between.filter(status__in=COUNTED).annotate(
-            day=Coalesce("received_on", Cast(lead, DateField()), output_field=DateField())
+            day=Coalesce("received_on", self._after_lead("shipped_on"), output_field=DateField())
         )
         left = between.filter(status__in=GONE).annotate(day=F("shipped_on"))
         came, left = (rows.filter(day__gte=months.start, day__lt=months.end) for rows in (came, left))
@@ -736,15 +806,7 @@ class Ledger:
             licensed=ExpressionWrapper(Q(licence__isnull=False), output_field=BooleanField()),
         )
         by = ("chip_id", "family_id", "origin_country", "destination_country", "month", "licensed")
-        rows = list(sums(dated, by, self.parameters))
-        most = (
-            dated.filter(bound="ceiling").order_by().values(*by).annotate(uncounted=Count("id")).order_by(*by)
-        )
-        nothing = {
-            "house": "", "lines": 0, "total": 0.0, "total_systematic": 0.0, "total_random": 0.0, "weakest": "", "usd": 0.0,
-            "unpriced": 0, "at_least": 0, "examples": (),
-        }  # fmt: skip
-        rows += [{**nothing, **row} for row in most]
+        rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
         labels = self._labelled(rows)
         return [
             replace(self._flow({**row, "shipped_on": None}, use, labels), shipped=_month(row["month"]), licensed=row["licensed"])
@@ -777,9 +839,7 @@ class Ledger:
         return self._assembled(claims, movements, {**sites, **self.sites(around)}, judged=True)
 
     def _by_scope(self, index: int, count: int) -> Books:
-        mine = [key for key, component in self.scope_components.items() if component % count == index]
-        where = Q(chip_id__in=[pk for kind, pk in mine if kind == "chip"])
-        where |= Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
+        where = self._share_of_scopes(index, count)
         return self._assembled(self.claims(where), self.movements(where), {})
 
     @cached_property
@@ -908,6 +968,31 @@ def _smallest(nodes: Mapping[Any, int], edges: list[tuple[int, int]], kind: str)
     for name in sorted(key for key in nodes if key[0] == kind):
         found.setdefault(int(labels[nodes[name]]), name[1])
     return {name[1]: found[int(labels[node])] for name, node in nodes.items() if name[0] == kind}
+
+
+def _uncounted(lines: QuerySet, by: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Lines told as "at most" count nothing in a sum, so they stand beside it as lines that could not be counted."""
+    nothing = {
+        "house": "", "lines": 0, "total": 0.0, "total_systematic": 0.0, "total_random": 0.0, "weakest": "", "usd": 0.0,
+        "unpriced": 0, "at_least": 0, "examples": (),
+    }  # fmt: skip
+    most = lines.filter(bound="ceiling").order_by().values(*by).annotate(uncounted=Count("id"))
+    return ({**nothing, **row} for row in most.order_by(*by))
+
+
+def _stretch(day: Any, days: Sequence[date]) -> Case:
+    """The number of the stretch between ``days`` that a day lies in, whose last day belongs to it; None for no day."""
+    on = Cast(day, DateField())
+    steps = [When(LessThanOrEqual(on, Value(until)), then=Value(number)) for number, until in enumerate(days)]
+    after = When(GreaterThan(on, Value(days[-1])), then=Value(len(days)))
+    return Case(*steps, after, default=None, output_field=IntegerField())
+
+
+def _between(days: Sequence[date], first: int | None, last: int | None) -> Period | None:
+    """The days of the stretches from one number to another; None if they are not known."""
+    if first is None or last is None:
+        return None
+    return Period(days[first - 1] + DAY if first else None, days[last] + DAY if last < len(days) else None)
 
 
 def _least(cap: Cap) -> float:

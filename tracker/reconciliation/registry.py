@@ -11,6 +11,8 @@ cases it can compute. Its docstring is its page in the documentation. To add a c
 - ``consignee``: all movements to a consignee, with their verdicts, and the licences;
 - ``hub``: what came into and left the countries that chips pass through, added up by route and month, with the claims about
   those countries;
+- ``network``: what went into and out of the areas whose book is declared whole, added up between the days of counts (``flows``),
+  with the claims about those areas, of chips that families tie together;
 - ``licence``: licences tied by lines, consignments and onward goods, with every line that may draw on them, judged;
 - ``limit``: what movements add up to against the quantity limits of rules, for the keys that reach one (``flows``);
 - ``route``: what exporting and importing countries report of the trade between two countries;
@@ -31,7 +33,7 @@ from typing import Any
 from tracker.reconciliation import checks as package
 from tracker.reconciliation.books import Books, Finding, Parameters
 
-PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "route", "scope", "site")
+PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
 
 CaseFunction = Callable[[Any, Parameters, Mapping[str, Any]], dict[str, Any]]
 

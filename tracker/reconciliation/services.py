@@ -25,6 +25,7 @@ from tracker.balances.models import BalanceCell
 from tracker.balances.services import area_ids, scope_ids
 from tracker.claims.models import Claim
 from tracker.core.errors import BadInput, CannotReconcile
+from tracker.core.quantity import stored
 from tracker.core.services import changed_since, settled_instant
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
@@ -37,6 +38,7 @@ from tracker.reconciliation.models import (
     Evidence,
     Finding,
     MethodParameter,
+    NetworkEstimate,
     ReconciliationRun,
     RunPartition,
 )
@@ -198,7 +200,7 @@ def _share_counts(run: ReconciliationRun) -> dict[str, int]:
         "claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims,
         # lines that draw on a licence without naming it are about as many again; limits read sums, about four lines to each
         "licence": 2 * named, "limit": lines // 4,
-        "hub": 0, "route": claims,  # hubs: sums of the whole ledger, whoever asks, so the fewest shares
+        "network": 0, "hub": 0, "route": claims,  # hubs: sums of the whole ledger, whoever asks, so the fewest shares
     }  # fmt: skip
     return {kind: max(2, -(-rows[kind] // ROWS_PER_SHARE)) for kind in KINDS}
 
@@ -278,6 +280,7 @@ def _locked_share(partition_id: int) -> str:
     if share.kind == "scope":
         _save_cells(run, books, cells(books.movements, books.sites, books.organizations, ledger.parameters))
     _save_findings(run, found)
+    _save_estimates(run, found)
     stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
         status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error=""
@@ -397,6 +400,23 @@ def _save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
         for row, (_, item) in zip(rows, pairs, strict=True)
         for order, piece in enumerate(item.evidence)
     )
+
+
+def _save_estimates(run: ReconciliationRun, found: Iterable[Found]) -> None:
+    """The estimates of networks, beside the findings and never among the evidence."""
+    NetworkEstimate.objects.bulk_create(
+        (
+            NetworkEstimate(
+                run=run, component=row.component, order=order, kind=row.kind, from_node=row.from_node[:120],
+                to_node=row.to_node[:120], scope=row.scope[:100], reported=stored(row.reported),
+                reported_sd=stored(row.reported_sd), estimate=stored(row.estimate), sd=stored(row.sd), status=row.status,
+                note=row.note,
+            )
+            for item in found
+            for order, row in enumerate(item.estimates)
+        ),
+        batch_size=2000,
+    )  # fmt: skip
 
 
 def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Section) -> Finding:
