@@ -239,6 +239,10 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True  # what a run did is a row of the ledger
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_LOST_WAIT = (
+    1.0  # seconds before the work of a killed process is given out again: no result is waited for
+)
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives its broker, however long that is away
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"  # schedules are rows, edited in the admin
 # First values; from then on the schedule is edited in the admin (Operations, Periodic tasks).

@@ -33,12 +33,17 @@ def database_url() -> str:
 
 
 @contextmanager
-def worker(tmp_path: Path) -> Iterator[subprocess.Popen]:
-    log = open(tmp_path / "worker.log", "ab")  # noqa: SIM115 - held by the worker
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-c", "1", "-l", "INFO"]
+def worker(
+    tmp_path: Path, name: str = "worker", processes: int = 1, **environment: str
+) -> Iterator[subprocess.Popen]:
+    """A worker in processes of its own, as on a host of its own; its log is ``name``.log."""
+    log = open(tmp_path / f"{name}.log", "ab")  # noqa: SIM115 - held by the worker
+    command = [
+        sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-c", str(processes), "-l", "INFO", "-n", f"{name}@%h",
+    ]  # fmt: skip
     process = subprocess.Popen(
-        command, cwd=settings.BASE_DIR, env=os.environ | {"DATABASE_URL": database_url()}, stdout=log, stderr=log,
-        start_new_session=True,
+        command, cwd=settings.BASE_DIR, env=os.environ | {"DATABASE_URL": database_url()} | environment, stdout=log,
+        stderr=log, start_new_session=True,
     )  # fmt: skip
     try:
         yield process
@@ -104,7 +109,8 @@ def test_a_run_whose_worker_is_killed_half_way_ends_as_if_nothing_had_happened(t
     assert Discrepancy.objects.count() == run.findings.filter(is_discrepancy=True).count()
 
 
-def blocked_on(table: str) -> bool:
+def blocked_on(table: str) -> int:
+    """How many sessions wait for a table."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE relation = %s::regclass AND NOT granted", [table])
-        return cursor.fetchone()[0] > 0
+        return cursor.fetchone()[0]
