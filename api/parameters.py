@@ -83,6 +83,17 @@ def day(request: Request, name: str) -> date | None:
     raise BadParameters({name: f"{name} {text!r} is no day that exists: write 2024-06-01."})
 
 
+def whole_number(request: Request, name: str, default: int, *, least: int, most: int) -> int:
+    """A whole number given as a parameter, within its bounds; ``default`` where it is not given."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    digits = text.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) < 10 and least <= int(text) <= most:
+        return int(text)
+    raise BadParameters({name: f"{name} {text!r} is not a whole number from {least} to {most}."})
+
+
 def _instant(text: str) -> datetime:
     try:
         if len(text) == len("2026-03-01"):

@@ -11,6 +11,7 @@ from drf_spectacular.utils import Direction, OpenApiParameter, OpenApiResponse
 from rest_framework.serializers import Serializer
 
 from api.pagination import COUNT_CAP, DEFAULT_SIZE, LARGEST_SIZE
+from tracker.provenance.querysets import MOST_ROWS, ROWS
 
 Parameters = list[OpenApiParameter | Serializer | type[Serializer]]
 
@@ -72,6 +73,13 @@ class LedgerSchema(AutoSchema):
             parameters.append(
                 _query("as_if", "Judged as if it had left on this day; its own unless given.", date)
             )
+        if view.action == "tree":
+            parameters += [
+                _query(
+                    "after", "Show the rows of evidence after this place; from the first unless given.", int
+                ),
+                _query("limit", f"Rows of evidence shown, 1 to {MOST_ROWS}; {ROWS} unless given.", int),
+            ]
         return [*parameters, VERSION_PARAMETER] if view.action == "versions" else parameters
 
     @staticmethod

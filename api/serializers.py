@@ -1080,3 +1080,78 @@ class RecordHistory(serializers.Serializer):
         allow_null=True, help_text="What ended it: update, delete or truncate; null while it stands."
     )
     row = serializers.JSONField(help_text="The row as it was, one member for each column.")
+
+
+# --- the tree below a finding -------------------------------------------------------------------------------------------
+
+
+class TreeRecord(serializers.Serializer):
+    """The very record version that was read."""
+
+    model = serializers.CharField()
+    id = serializers.IntegerField()
+    version = serializers.IntegerField()
+
+
+class TreeSource(serializers.Serializer):
+    """Who said it, when, and where the words stand."""
+
+    slug = serializers.CharField()
+    title = serializers.CharField()
+    publisher = serializers.CharField()
+    original_publisher = serializers.CharField()
+    url = serializers.CharField()
+    kind = serializers.CharField()
+    grade = serializers.CharField()
+    verification = serializers.CharField()
+    archive_sha256 = serializers.CharField(help_text="SHA-256 of the archived copy; empty if none is kept.")
+    archive_url = serializers.CharField(help_text="Where a public web archive may have a copy.")
+    published_on = serializers.DateField(allow_null=True)
+    retrieved_on = serializers.DateField(allow_null=True)
+
+
+class TreeNode(serializers.Serializer):
+    """A node: the finding, a term of its comparison, a record version, a claim that documents or repeats it, or a source."""
+
+    kind = serializers.CharField(help_text="finding, term, record, claim or source.")
+    label = serializers.CharField()
+    role = serializers.CharField(help_text="Name of the term; role of the record in the finding.")
+    number = serializers.FloatField(allow_null=True)
+    unit = serializers.CharField()
+    contribution = serializers.FloatField(allow_null=True, help_text="To the difference, signed.")
+    variance_share = serializers.FloatField(
+        allow_null=True, help_text="Of the variance of the difference, 0 to 1."
+    )
+    month = serializers.DateField(allow_null=True, help_text="Of a row that adds up the lines of a month.")
+    count = serializers.IntegerField(allow_null=True, help_text="Records below it.")
+    left_out = serializers.IntegerField(help_text="Of those, how many are on other pages of the tree.")
+    figure = serializers.CharField(help_text="What the record reports, in words.")
+    said = serializers.CharField(help_text="The words as written in the source.")
+    note = serializers.CharField()
+    grade = serializers.CharField()
+    verification = serializers.CharField()
+    allegation = serializers.CharField()
+    is_synthetic = serializers.BooleanField()
+    record = TreeRecord(allow_null=True)
+    source = TreeSource(allow_null=True)
+    page_url = serializers.CharField(help_text="Page for readers.")
+    api_url = serializers.CharField(help_text="The record as known to the run.")
+
+    def get_fields(self) -> dict[str, serializers.Field]:
+        return super().get_fields() | {"children": TreeNode(many=True)}
+
+
+class FindingTree(serializers.Serializer):
+    """What a finding rests on, as its run read the ledger."""
+
+    finding = serializers.IntegerField()
+    run = serializers.CharField()
+    as_known_at = serializers.DateTimeField()
+    worked = serializers.ListField(
+        child=serializers.CharField(), help_text="The formula with its numbers put in, step by step."
+    )
+    tree_sha256 = serializers.CharField(
+        help_text="Digest of the tree: JSON with sorted members and no blanks. A run made again gives the same."
+    )
+    next = serializers.CharField(allow_null=True, help_text="The same tree with the next records below it.")
+    tree = TreeNode()

@@ -29,9 +29,12 @@ from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
+from tracker.core.addresses import finding_tree_data
 from tracker.judgement.services import explain, kept_comparison
 from tracker.organizations.models import OrganizationQuerySet
+from tracker.provenance.querysets import MOST_ROWS, ROWS, finding_tree, findings
 from tracker.reconciliation.services import cancel_run
+from tracker.reconciliation.tree import as_dict, digest
 from tracker.rules.services import classified
 from tracker.runs.services import progress
 from tracker.tasks import request_run
@@ -549,6 +552,31 @@ class Cells(Resource):
     orderings = ("id", "month")
 
 
+def tree_response(request: Request, finding_id: Any) -> Response:
+    """The tree below a finding, ``limit`` rows of evidence after place ``after`` at a time."""
+    parameters.refuse_unknown(request, ["after", "limit", "format"], versioned=False)
+    after = parameters.whole_number(request, "after", -1, least=-1, most=10**6)
+    limit = parameters.whole_number(request, "limit", ROWS, least=1, most=MOST_ROWS)
+    row = findings().filter(pk=finding_id).first()
+    if row is None:
+        raise NotFound("There is no finding of a finished run here, so there is no tree.")
+    page = finding_tree(row, after=after, limit=limit)
+    tree = as_dict(page.tree)
+    more = page.next_after is not None
+    query = f"?after={page.next_after}" + (f"&limit={limit}" if limit != ROWS else "")
+    return Response(
+        {
+            "finding": row.pk,
+            "run": row.run.key,
+            "as_known_at": row.run.as_known_at,
+            "worked": page.worked,
+            "tree_sha256": digest(tree),
+            "next": request.build_absolute_uri(f"{finding_tree_data(row.pk)}{query}") if more else None,
+            "tree": tree,
+        }
+    )
+
+
 class Discrepancies(Resource):
     """What does not add up, with one identity over all runs that see it, and its latest finding."""
 
@@ -556,6 +584,13 @@ class Discrepancies(Resource):
     detail_class = serializers.DiscrepancyDetail
     orderings = ("id", "area", "check_code")
     searched = ("area", "scope", "latest__headline")
+
+    @extend_schema(responses=serializers.FindingTree)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def tree(self, request: Request, pk: str) -> Response:
+        """What its latest finding rests on: terms of the comparison, record versions, claims, sources with their words."""
+        latest = self.record(pk, rows.plan(self.row_class))["latest"]
+        return tree_response(request, latest and latest["api_url"].rstrip("/").rsplit("/", 1)[-1])
 
 
 class Findings(Resource):
@@ -572,6 +607,12 @@ class Findings(Resource):
             resource = RESOURCE_OF.get(name)
             evidence["record_url"] = f"{rows.ROOT}{resource}/{number}/" if resource else None
             evidence["version_url"] = f"{rows.ROOT}records/{name}/{number}/?version={evidence['version']}"
+
+    @extend_schema(responses=serializers.FindingTree)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def tree(self, request: Request, pk: str) -> Response:
+        """What it rests on: terms of the comparison, record versions, claims that document them, sources with their words."""
+        return tree_response(request, self.record(pk, rows.plan(self.row_class))["id"])
 
 
 class NetworkEstimates(Resource):

@@ -50,7 +50,7 @@ ALL = {
     ),
     "severity": severity_bars([(NASTY, {"critical": 2, "low": 1})]),
     "timeline": timeline([Month(date(2025, 1, 1), 5, 1)], [Mark(date(2025, 5, 1), 1, NASTY)]),
-    "destinations": destination_bars([(NASTY, 7.0)]),
+    "destinations": destination_bars([(NASTY, 7.0, NASTY)]),
 }
 
 

@@ -22,7 +22,7 @@ def claim(
 ) -> EvidenceLine:
     return EvidenceLine(
         role="claim", record=name, version=1, label=name, figure="", grade="C", verification="read", allegation="",
-        api_path="", source=None, bounds=(low, best, high), unit=unit,
+        page="", source=None, bounds=(low, best, high), unit=unit,
     )  # fmt: skip
 
 

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import pytest
 
 from tests import factories
-from tracker.reports.querysets import API_NAMES, Reading
-
-AT = datetime(2026, 3, 1, 12, 30, 0, 250_000, tzinfo=UTC)
-
-
-def test_links_name_resources_that_the_api_has():
-    resource_of = pytest.importorskip("api.viewsets", reason="the API is not installed").RESOURCE_OF
-    assert {name: resource_of.get(name) for name in API_NAMES} == API_NAMES
-
-
-def test_a_link_is_pinned_to_the_instant_of_the_run():
-    assert Reading(AT).api_path("claim", 7) == "/api/v1/claims/7/?known_at=2026-03-01T12:30:00.250000Z"
-
-
-def test_a_record_without_a_resource_of_its_own_is_reached_by_its_history():
-    assert Reading(AT).api_path("sitepower", 7) == "/api/v1/records/sitepower/7/"
+from tracker.reports.querysets import Reading
 
 
 @pytest.mark.django_db

@@ -59,8 +59,8 @@ def test_every_evidence_row_shows_its_label_version_source_and_record(world):
     for piece in finding.evidence.all():
         assert piece.label in html
     assert 'href="https://example.org/unchecked-page"' in html
-    assert f"/api/v1/claims/{claim.pk}/?known_at=" in html
-    assert f"/api/v1/shipments/{moved.pk}/?known_at=" in html
+    assert f"/records/claim/{claim.pk}/?known_at=" in html
+    assert f"/records/shipment/{moved.pk}/?known_at=" in html
     assert "Installed chips with the book." in html
     assert f'id="d-{finding.key[:12]}"' in html
 

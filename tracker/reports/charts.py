@@ -55,6 +55,7 @@ class Month:
     month: date
     chips: float
     lines: int
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,10 +397,11 @@ def timeline(months: Sequence[Month], marks: Sequence[Mark]) -> str:
     for month in drawn:
         x, y = at(month.month) + (x1 - x0) / span / 2, height(month.chips)
         words = f"{month.month:%Y-%m}: {number(month.chips)} chips on {number(month.lines)} lines"
-        parts.append(
-            f"<g><title>{words}</title>{_line(x, bottom, x, y, 'stem')}"
-            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="expected"/></g>'
+        stem = (
+            f"<title>{words}</title>{_line(x, bottom, x, y, 'stem')}"
+            f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" class="expected"/>'
         )
+        parts.append(_linked(stem, month.href))
     parts.append(
         _text(x0, bottom + 36, "chips on documented lines, by month of shipping (logarithmic)", "tick")
     )
@@ -413,24 +415,30 @@ def timeline(months: Sequence[Month], marks: Sequence[Mark]) -> str:
     )
 
 
-def destination_bars(rows: Sequence[tuple[str, float]]) -> str:
-    """Chips on documented lines by country of destination, largest first, on a logarithmic axis."""
-    rows = [(name, chips) for name, chips in rows if chips > 0]
+def _linked(drawing: str, href: str) -> str:
+    return f'<a href="{escape(href)}">{drawing}</a>' if href else f"<g>{drawing}</g>"
+
+
+def destination_bars(rows: Sequence[tuple[str, float, str]]) -> str:
+    """Chips on documented lines by country of destination (name, chips, where the lines are listed), largest first, on a
+    logarithmic axis."""
+    rows = [row for row in rows if row[1] > 0]
     if not rows:
         return ""
     step, top = 26.0, 6.0
     bottom = top + step * len(rows)
-    axis = LogAxis([chips for _, chips in rows], 200, WIDTH - 90)
+    axis = LogAxis([chips for _, chips, _ in rows], 200, WIDTH - 90)
     parts = axis.draw(top, bottom, "chips on documented lines (logarithmic)")
-    for index, (name, chips) in enumerate(rows):
+    for index, (name, chips, href) in enumerate(rows):
         y = top + step * (index + 0.5)
-        parts += [
-            _text(186, y + 4, clipped(name, 180), "label", "end"),
-            _line(200, y, axis.at(chips), y, "stem"),
-            f'<circle cx="{axis.at(chips):.1f}" cy="{y:.1f}" r="5.5" class="expected"/>',
-            _text(WIDTH - 4, y + 4, short(chips), "value", "end"),
-        ]
-    words = "; ".join(f"{name}: {number(chips)}" for name, chips in rows)
+        bar = (
+            _text(186, y + 4, clipped(name, 180), "label", "end")
+            + _line(200, y, axis.at(chips), y, "stem")
+            + f'<circle cx="{axis.at(chips):.1f}" cy="{y:.1f}" r="5.5" class="expected"/>'
+            + _text(WIDTH - 4, y + 4, short(chips), "value", "end")
+        )
+        parts.append(_linked(bar, href))
+    words = "; ".join(f"{name}: {number(chips)}" for name, chips, _ in rows)
     return _svg(
         "chart-destinations", "Documented movements by country of destination", words, bottom + 44, parts
     )

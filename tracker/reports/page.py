@@ -12,9 +12,19 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from tracker.core.addresses import book_page, findings_data, instant, lines_page, records_data
 from tracker.core.countries import COUNTRIES
 from tracker.reports import charts, tables
-from tracker.reports.tables import EvidenceLine, Line, Plan, ReportData, number, percent, probability
+from tracker.reports.tables import (
+    EvidenceLine,
+    Line,
+    Plan,
+    ReportData,
+    RunFacts,
+    number,
+    percent,
+    probability,
+)
 
 MAX_CARDS = 150
 MAX_EVIDENCE_ROWS = 40
@@ -24,6 +34,23 @@ MAX_PAIRS = 24
 MAX_FORESTS = 8
 MAX_DESTINATIONS = 20
 Z90 = 1.644854  # half of a central 90 % interval in standard deviations
+
+NUMBER_NAMES = {
+    "book_at_least": "the book is a lower limit",
+    "floor_mw": "least power needed, MW",
+    "gap_h100e_high": "in H100-equivalents, high reading",
+    "larger_book": "book, larger reading",
+    "licensed": "chips that recorded licences allow",
+    "max_chips_floor": "chips the site can feed at most",
+    "mdg_sq": "smallest gap this test could see, in SQ",
+    "min_balance": "lowest balance",
+    "over_licence": "chips above recorded licences",
+    "site_mw": "power of the site, MW",
+    "sure_book": "book, sure reading",
+    "typical_mw": "usual power needed, MW",
+    "unexplained_share": "share of the claim not explained",
+}
+"""Numbers that checks keep under names of the trade, in words; any other is told by its own name."""
 
 VERIFICATION_WORDS = {"read": "read", "memory": "UNVERIFIED", "synthetic": "SYNTHETIC"}
 
@@ -47,22 +74,31 @@ def context(data: ReportData) -> dict[str, Any]:
     return {
         "title": title(data),
         "run": data.run,
-        "known_at": tables.instant(data.run.as_known_at),
+        "known_at": instant(data.run.as_known_at),
         "synthetic": data.synthetic_records,
         "synthetic_words": number(data.synthetic_records),
         "headline": headline(data, lines),
-        "families": tables.families(lines),
+        "families": [
+            {
+                "family": row,
+                "tests": findings_data(data.run.key, family=row.family),
+                "reported": findings_data(data.run.key, family=row.family, is_discrepancy="true"),
+                "inconclusive": findings_data(data.run.key, family=row.family, verdict="inconclusive"),
+            }
+            for row in tables.families(lines)
+        ],
         "severities": [
             {
                 "name": name,
                 "words": severity_words(data)[name],
                 "count": sum(line.severity == name for line in found),
+                "href": _discrepancies_data(data.run, severity=name),
             }
             for name in tables.SEVERITIES[:-1]
         ],
         "panels": [panel(plan) for plan in data.plans if plan.kind == "group"],
         "plans": [panel(plan) for plan in data.plans if plan.kind != "group"],
-        "by_check": severity_table(lines),
+        "by_check": severity_table(data.run, lines),
         "charts": drawn(data, found, anchors),
         "rule_marks": rule_marks(data),
         "undated": data.undated_lines,
@@ -76,6 +112,8 @@ def context(data: ReportData) -> dict[str, Any]:
         "unrecorded": table_of(unrecorded),
         "others": table_of(context_lines),
         "parameters": parameter_rows(data.run.parameters),
+        "plugs": [(plug, signed(plug.quantity)) for plug in data.plugs],
+        "books": book_page(data.run.key),
         "sources": data.sources,
         "unverified_sources": sum(source.verification == "memory" for source in data.sources),
         "credits": sorted({source.licence_note for source in data.sources if source.licence_note}),
@@ -100,26 +138,30 @@ def is_unrecorded(line: Line) -> bool:
 
 
 def headline(data: ReportData, lines: Sequence[Line]) -> list[dict[str, str]]:
-    """The figures at the head of the page, each with the caution that belongs to it."""
-    counts = data.counts
+    """The figures at the head of the page, each with the caution that belongs to it and where it leads."""
+    counts, run = data.counts, data.run
     found = tables.discrepancies(lines)
     tests = tables.families(lines)
     largest = tables.largest_gap(lines)
+    unverified = counts.get("sources_unverified", 0)
     figures = [
         (
             number(counts.get("claims", 0)),
             "claims",
             f"reported quantities from {number(counts.get('sources', 0))} sources",
+            records_data("claim", run.as_known_at),
         ),
         (
             number(counts.get("shipments", 0)),
             "shipment lines",
             "evidence that something moved; their absence is evidence of nothing",
+            lines_page(run.key),
         ),
         (
             number(sum(family.m for family in tests)),
             "tests evaluated",
             "by family: " + (", ".join(f"{family.family} {number(family.m)}" for family in tests) or "none"),
+            findings_data(run.key),
         ),
         (
             number(len(found)),
@@ -130,31 +172,45 @@ def headline(data: ReportData, lines: Sequence[Line]) -> list[dict[str, str]]:
                 if (n := sum(line.severity == name for line in found))
             )
             or "none reported by this run",
+            "#overview",
         ),
         (
             number(abs(largest.gap_h100e), 3) if largest and largest.gap_h100e is not None else "–",
             "H100-equivalents in the largest gap",
             "gaps overlap where claims speak of the same chips, so they are not added up",
+            largest.page if largest else "",
         ),
         (
-            percent(counts.get("sources_unverified", 0), counts.get("sources", 0)),
+            percent(unverified, counts.get("sources", 0)),
             "of sources unverified",
-            f"{number(counts.get('sources_unverified', 0))} of {number(counts.get('sources', 0))} entered from memory, not yet "
+            f"{number(unverified)} of {number(counts.get('sources', 0))} entered from memory, not yet "
             "checked against a page; marked wherever they are used",
+            records_data("source", run.as_known_at, verification="memory"),
         ),
     ]
-    return [{"value": value, "label": label, "note": note} for value, label, note in figures]
+    return [
+        {"value": value, "label": label, "note": note, "href": href} for value, label, note, href in figures
+    ]
 
 
-def severity_table(lines: Sequence[Line]) -> list[dict[str, Any]]:
+def severity_table(run: RunFacts, lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """Discrepancies by check and severity, each count with the list of those it counts."""
     return [
         {
             "check": check,
-            "counts": [counts[name] or "" for name in tables.SEVERITIES[:-1]],
+            "counts": [
+                (counts[name] or "", _discrepancies_data(run, check_code=check, severity=name))
+                for name in tables.SEVERITIES[:-1]
+            ],
             "total": sum(counts.values()),
+            "href": _discrepancies_data(run, check_code=check),
         }
         for check, counts in tables.severity_by_check(lines)
     ]
+
+
+def _discrepancies_data(run: RunFacts, **filters: str) -> str:
+    return findings_data(run.key, is_discrepancy="true", **filters)
 
 
 def drawn(data: ReportData, found: Sequence[Line], anchors: frozenset[str]) -> dict[str, str]:
@@ -180,14 +236,22 @@ def drawn(data: ReportData, found: Sequence[Line], anchors: frozenset[str]) -> d
         for line in comparable[:MAX_PAIRS]
     ]
     destinations = sorted(data.destinations.items(), key=lambda item: (-item[1], item[0]))[:MAX_DESTINATIONS]
-    months = [charts.Month(month.month, month.chips, month.lines) for month in data.months]
+    months = [
+        charts.Month(
+            month.month, month.chips, month.lines, lines_page(data.run.key, month=f"{month.month:%Y-%m}")
+        )
+        for month in data.months
+    ]
     marks = [charts.Mark(rule["day"], rule["number"], rule["words"]) for rule in rule_marks(data)]
     return {
         "pairs": charts.reported_against_expected(pairs, "chips"),
         "severity": charts.severity_bars(tables.severity_by_check(found)),
         "timeline": charts.timeline(months, marks),
         "destinations": charts.destination_bars(
-            [(COUNTRIES.get(code, code or "not known"), n) for code, n in destinations]
+            [
+                (COUNTRIES.get(code, code or "not known"), n, lines_page(data.run.key, to=code or "none"))
+                for code, n in destinations
+            ]
         ),
     }
 
@@ -300,7 +364,7 @@ def card(line: Line, data: ReportData) -> dict[str, Any]:
     run = data.run
     return {
         "line": line,
-        "numbers": [(name, value) for name, value in _number_rows(line) if value != "–"],
+        "numbers": [(name, value) for name, value in number_rows(line) if value != "–"],
         "kept": kept_numbers(line.numbers),
         "running": running_table(line.numbers, MAX_RUNNING_ROWS),
         "evidence": [evidence_row(row, line.unit) for row in line.evidence[:MAX_EVIDENCE_ROWS]],
@@ -308,13 +372,14 @@ def card(line: Line, data: ReportData) -> dict[str, Any]:
         "unverified": sum(row.is_unverified for row in line.evidence),
         "synthetic": any(row.synthetic for row in line.evidence),
         "citation": (
-            f"AI chip supply-chain ledger, report of run {run.key}, as known at {tables.instant(run.as_known_at)}, findings "
+            f"AI chip supply-chain ledger, report of run {run.key}, as known at {instant(run.as_known_at)}, findings "
             f"digest sha256:{run.findings_sha256[:16]}, line {line.anchor}."
         ),
     }
 
 
-def _number_rows(line: Line) -> list[tuple[str, str]]:
+def number_rows(line: Any) -> list[tuple[str, str]]:
+    """The numbers of a finding (a :class:`Line`, or the row itself) with their names, in order; a dash where there is none."""
     return [
         ("reported", _with_unit(line.reported, line.unit)),
         ("the other side explains", _with_unit(line.expected, line.unit)),
@@ -336,9 +401,10 @@ def kept_numbers(numbers: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name in sorted(numbers):
         value = numbers[name]
         if isinstance(value, bool | str):
-            rows.append((name.replace("_", " "), str(value).lower() if isinstance(value, bool) else value))
+            words = ("yes" if value else "no") if isinstance(value, bool) else value
+            rows.append((NUMBER_NAMES.get(name, name.replace("_", " ")), words))
         elif isinstance(value, int | float):
-            rows.append((name.replace("_", " "), _figure(name, value)))
+            rows.append((NUMBER_NAMES.get(name, name.replace("_", " ")), _figure(name, value)))
     return rows
 
 

@@ -19,8 +19,10 @@ from django.apps import apps
 from django.db.models import Case, Count, DecimalField, F, Q, Sum, When
 from django.db.models.functions import Coalesce, TruncMonth
 
+from tracker.balances.models import BalancePlug
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember
 from tracker.claims.models import Claim
+from tracker.core.addresses import finding_page, record_page
 from tracker.core.countries import COUNTRIES
 from tracker.core.models import Unit
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterUser
@@ -33,11 +35,11 @@ from tracker.reports.tables import (
     MonthLine,
     Plan,
     PlanClaim,
+    PlugLine,
     RuleDate,
     SourceLine,
     Trace,
     figure_words,
-    instant,
     number,
 )
 from tracker.rules.models import ExportRule
@@ -48,24 +50,6 @@ SLICE = 1000
 PLAN_SIZE_CHIPS = 1000
 """Smaller plans are not set beside the ledger."""
 CHIPS_PER_UNNAMED_SERVER = 8
-
-API_NAMES = {
-    "chip": "chips",
-    "chipfamily": "chip-families",
-    "chipspecification": "specifications",
-    "claim": "claims",
-    "datacenter": "data-centers",
-    "exportrule": "rules",
-    "licence": "licences",
-    "licencerequirement": "licence-requirements",
-    "listentry": "list-entries",
-    "organization": "organizations",
-    "ownershipstake": "stakes",
-    "shipment": "shipments",
-    "source": "sources",
-}
-"""Names of the API's resources by the table they read. Of any other table the API gives the history of a
-record."""
 
 _AREAS = {"site": DataCenter, "org": Organization, "organization": Organization}
 _SCOPES = {"chip": Chip, "family": ChipFamily}
@@ -126,12 +110,20 @@ class Reading:
     def _lines(self, findings: Sequence[Finding]) -> Iterator[Line]:
         pieces = list(Evidence.objects.filter(finding__in=findings).order_by("finding_id", "order"))
         evidence = self._evidence(pieces)
-        areas = self._names(_AREAS, {row.area for row in findings})
-        scopes = self._names(_SCOPES, {row.scope for row in findings})
+        areas = self.area_names({row.area for row in findings})
+        scopes = self.scope_names({row.scope for row in findings})
         for row in findings:
             yield _line(
                 row, areas.get(row.area, row.area), scopes.get(row.scope, row.scope), tuple(evidence[row.id])
             )
+
+    def area_names(self, areas: Iterable[str]) -> dict[str, str]:
+        """Readable names of areas like ``site:colossus-1`` or ``country:MY``."""
+        return self._names(_AREAS, areas)
+
+    def scope_names(self, scopes: Iterable[str]) -> dict[str, str]:
+        """Readable names of scopes like ``chip:h20-96gb``."""
+        return self._names(_SCOPES, scopes)
 
     def _names(self, kinds: dict[str, Any], labels: Iterable[str]) -> dict[str, str]:
         """Readable names for labels like ``site:colossus-1``, found by slug."""
@@ -150,9 +142,7 @@ class Reading:
         wanted: dict[str, set[int]] = defaultdict(set)
         for piece in pieces:
             wanted[piece.model_name].add(piece.object_id)
-        records = {
-            (name, row.pk): row for name in sorted(wanted) for row in self._records(name, wanted[name])
-        }
+        records = {(name, row.pk): row for name in sorted(wanted) for row in self.records(name, wanted[name])}
         lines: dict[int, list[EvidenceLine]] = defaultdict(list)
         for piece in pieces:
             record = records.get((piece.model_name, piece.object_id))
@@ -160,7 +150,8 @@ class Reading:
             lines[piece.finding_id].append(self._evidence_line(piece, record if same else None))
         return lines
 
-    def _records(self, name: str, ids: set[int]) -> Iterable[Any]:
+    def records(self, name: str, ids: Iterable[int]) -> Any:
+        """Records of one table by id, as known at the instant, each with the source and the things that it names."""
         model = apps.get_model("tracker", name)
         fields = {field.name for field in model._meta.get_fields()}
         related = [
@@ -171,19 +162,17 @@ class Reading:
         return self.known(model).filter(pk__in=ids).select_related(*related)
 
     def _evidence_line(self, piece: Evidence, record: Any) -> EvidenceLine:
-        source = record if isinstance(record, Source) else getattr(record, "source", None)
-        if source is None and record is not None:
-            source = getattr(getattr(record, "licence", None), "source", None)
+        source = source_of(record)
         return EvidenceLine(
             role=piece.role,
-            record=_record_name(piece, record),
+            record=record_name(record) if record is not None else f"{piece.model_name} {piece.object_id}",
             version=piece.version,
             label=piece.label,
-            figure=_figure(record),
+            figure=figure_of(record),
             grade=getattr(record, "grade", "") or (source.grade if source else ""),
             verification=getattr(record, "verification", "") or (source.verification if source else ""),
             allegation=getattr(record, "allegation", ""),
-            api_path=self.api_path(piece.model_name, piece.object_id),
+            page=record_page(piece.model_name, piece.object_id, self.at),
             source=self.source_line(source) if source else None,
             contribution=piece.contribution,
             variance_share=piece.variance_share,
@@ -193,15 +182,6 @@ class Reading:
             bound=getattr(record, "bound", ""),
             unit=getattr(record, "unit", ""),
         )
-
-    def api_path(self, model_name: str, pk: int) -> str:
-        """Where the API gives the record as it was known at the instant, or its history where it has no page
-        of its own."""
-        resource = API_NAMES.get(model_name)
-        if resource is None:
-            return f"/api/v1/records/{model_name}/{pk}/"
-        known_at = f"?known_at={instant(self.at)}" if self.at else ""
-        return f"/api/v1/{resource}/{pk}/{known_at}"
 
     def source_line(self, source: Source) -> SourceLine:
         return SourceLine(
@@ -216,8 +196,18 @@ class Reading:
             grade=source.grade,
             verification=source.verification,
             licence_note=source.licence_note,
-            api_path=self.api_path("source", source.pk),
+            page=record_page("source", source.pk, self.at),
         )
+
+    def plugs(self, run: ReconciliationRun) -> Any:
+        """Entries made up to let a displayed chain close, of the records that the run reads, by month."""
+        world = run.parameters.get("records") == "synthetic"
+        made = self.known(BalancePlug).filter(is_synthetic=world).order_by("month", "id")
+        return made.select_related("organization", "data_center", "chip", "family")
+
+    def plug_lines(self, run: ReconciliationRun) -> tuple[PlugLine, ...]:
+        """The same as a report lists them."""
+        return tuple(plug_line(plug, self.at) for plug in self.plugs(run))
 
     # --- plans beside the ledger
 
@@ -284,14 +274,14 @@ class Reading:
     def _plan_claim(self, claim: Claim) -> PlanClaim:
         return PlanClaim(
             slug=claim.slug,
-            figure=_figure(claim),
+            figure=figure_of(claim),
             status=claim.get_status_display(),
             said=claim.original_text,
             note=claim.note,
             grade=claim.grade,
             verification=claim.verification,
             allegation=claim.allegation,
-            api_path=self.api_path("claim", claim.pk),
+            page=record_page("claim", claim.pk, self.at),
             source=self.source_line(claim.source),
             size=_chips_named(claim),
         )
@@ -432,6 +422,7 @@ def _line(row: Finding, area: str, scope: str, evidence: tuple[EvidenceLine, ...
         numbers=row.numbers,
         first_run=row.discrepancy.first_run.key if row.discrepancy else "",
         evidence=evidence,
+        page=finding_page(row.pk),
     )
 
 
@@ -440,14 +431,23 @@ def _country(label: str) -> str:
     return COUNTRIES.get(code, code)
 
 
-def _record_name(piece: Evidence, record: Any) -> str:
+def record_name(record: Any) -> str:
+    """What a record is called: its own name, or that of the thing it belongs to."""
     for field in ("slug", "reference", "rule_id"):
         if name := getattr(record, field, ""):
             return name
     for part in ("licence", "chip", "data_center"):
         if owner := getattr(record, part, None):
             return f"{getattr(owner, 'slug', '') or owner.reference}: {record._meta.verbose_name}"
-    return str(record) if record is not None else f"{piece.model_name} {piece.object_id}"
+    return str(record)
+
+
+def source_of(record: Any) -> Source | None:
+    """The source that a record rests on: itself if it is one, its own, or that of its licence."""
+    if isinstance(record, Source):
+        return record
+    own = getattr(record, "source", None)
+    return own if own is not None else getattr(getattr(record, "licence", None), "source", None)
 
 
 def _float(value: Decimal | None) -> float | None:
@@ -458,7 +458,7 @@ def _bounds(claim: Claim) -> tuple[float | None, float | None, float | None]:
     return _float(claim.low), _float(claim.best), _float(claim.high)
 
 
-def _figure(record: Any) -> str:
+def figure_of(record: Any) -> str:
     """What a record reports, in words; empty for records that report no quantity."""
     if isinstance(record, Claim):
         low, best, high = _bounds(record)
@@ -492,6 +492,20 @@ def _chips_named(claim: Claim) -> float:
     return 0.0
 
 
+def plug_line(plug: BalancePlug, at: datetime | None) -> PlugLine:
+    """A plug in words."""
+    place: Any = plug.organization or plug.data_center
+    scope: Any = plug.chip or plug.family
+    return PlugLine(
+        area=place.name if place else _country(f"country:{plug.country}"),
+        scope=scope.name,
+        month=plug.month,
+        quantity=float(plug.quantity),
+        why=plug.why,
+        page=record_page("balanceplug", plug.pk, at),
+    )
+
+
 def _licence_words(item: LicenceItem) -> str:
     licence = item.licence
     scope: Any = item.chip or item.family
@@ -500,4 +514,4 @@ def _licence_words(item: LicenceItem) -> str:
         f"valid {licence.valid_from or '…'} to {licence.valid_until or '…'}" if known else "dates not known"
     )
     mark = " UNVERIFIED" if licence.verification == Verification.MEMORY else ""
-    return f"{licence.reference}: {_figure(item)} of {scope.name}, {licence.authority}, {valid}{mark}"
+    return f"{licence.reference}: {figure_of(item)} of {scope.name}, {licence.authority}, {valid}{mark}"

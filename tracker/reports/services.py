@@ -50,6 +50,7 @@ def gather(run: ReconciliationRun) -> ReportData:
         destinations=reading.destinations(),
         sources=cited_sources(lines, plans),
         synthetic_records=reading.synthetic_records(),
+        plugs=reading.plug_lines(run),
     )
 
 

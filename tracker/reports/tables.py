@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from tracker.core.addresses import instant
+
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 """From the gravest down; ``info`` lines are shown but are no discrepancies."""
 
@@ -92,7 +94,7 @@ class SourceLine:
     grade: str
     verification: str
     licence_note: str
-    api_path: str
+    page: str
 
     @property
     def link(self) -> str:
@@ -117,7 +119,7 @@ class EvidenceLine:
     grade: str
     verification: str
     allegation: str
-    api_path: str
+    page: str
     source: SourceLine | None
     contribution: float | None = None
     variance_share: float | None = None
@@ -172,6 +174,7 @@ class Line:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     first_run: str = ""
     evidence: tuple[EvidenceLine, ...] = ()
+    page: str = ""  # where its text stands with the tree of what it rests on
 
     @property
     def anchor(self) -> str:
@@ -191,7 +194,7 @@ class PlanClaim:
     grade: str
     verification: str
     allegation: str
-    api_path: str
+    page: str
     source: SourceLine
     size: float  # chips, for ordering; the largest number the claim names
 
@@ -230,6 +233,18 @@ class Plan:
     @property
     def size(self) -> float:
         return max(claim.size for claim in self.claims)
+
+
+@dataclass(frozen=True, slots=True)
+class PlugLine:
+    """An entry made up to let a displayed chain close: chips put into a book (negative: taken out). No evidence."""
+
+    area: str
+    scope: str
+    month: date
+    quantity: float
+    why: str
+    page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +294,7 @@ class ReportData:
     destinations: Mapping[str, float] = field(default_factory=dict)  # chips by ISO country
     sources: tuple[SourceLine, ...] = ()
     synthetic_records: int = 0
+    plugs: tuple[PlugLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -490,9 +506,3 @@ def csv_text(run: RunFacts, lines: Sequence[Line]) -> str:
     for line in lines:
         writer.writerow([safe_cell(value) for value in csv_row(run, line)])
     return out.getvalue()
-
-
-def instant(value: datetime) -> str:
-    """An instant as ISO 8601 in UTC with microseconds, so that it can be given back to the API as
-    ``known_at``."""
-    return value.isoformat(timespec="microseconds").replace("+00:00", "Z")

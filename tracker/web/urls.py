@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tracker.web import law, views, what_if
+from tracker.web import books, evidence, law, views, what_if
 
 app_name = "web"
 
@@ -11,6 +11,13 @@ urlpatterns = [
     path("reports/", views.reports, name="reports"),
     path("reports/<slug:key>/", views.report, name="report"),
     path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),
+    path("cells/<slug:run>/", books.areas, name="books"),
+    path("cells/<slug:run>/<str:area>/", books.area, name="books-of-area"),
+    path("cells/<slug:run>/<str:area>/<str:scope>/", books.book, name="book"),
+    path("cells/<slug:run>/<str:area>/<str:scope>/<slug:month>/", books.lines, name="book-lines"),
+    path("lines/<slug:run>/", books.movements, name="lines"),
+    path("findings/<int:pk>/", evidence.finding, name="finding"),
+    path("records/<slug:model>/<int:pk>/", evidence.record, name="record"),
     path("rules/", law.rules, name="rules"),
     path("rules/open-questions/", law.open_questions, name="open-questions"),
     path("rules/what-if/", what_if.comparisons, name="what-if"),
