@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 from django.core.validators import RegexValidator
 from django.db.models import Exists, Field, OuterRef, Q, QuerySet
 from django.http import QueryDict
-from django_filters import BaseInFilter, CharFilter, ChoiceFilter, DateFilter, Filter
+from django.utils import timezone
+from django_filters import BaseInFilter, BooleanFilter, CharFilter, ChoiceFilter, DateFilter, Filter
 from django_filters.rest_framework import FilterSet
 from rest_framework.filters import BaseFilterBackend
 from rest_framework.request import Request
@@ -19,6 +20,7 @@ from rest_framework.request import Request
 from api.errors import BadParameters
 from tracker import models
 from tracker.core.models import CountryField
+from tracker.reconciliation.lifecycle import OVER
 
 EXACT, ONE_OF = ["exact"], ["exact", "in"]
 SPAN = ["exact", "gte", "lte"]
@@ -462,14 +464,23 @@ class DiscrepancyFilter(LedgerFilterSet):
     severity = SlugsFilter(
         field_name="latest__severity", lookup_expr="in", help_text="Severity of the latest finding."
     )
-    not_filtered = ("latest", "assignee", "resolution", "resolved_by", "resolved_evidence_sha256")
+    overdue = BooleanFilter(
+        method="filter_overdue",
+        help_text="Open past the day by which it should be resolved (due_on), as of today.",
+    )
+    not_filtered = ("latest", "resolution", "resolved_by", "resolved_evidence_sha256")
 
     class Meta:
         model = models.Discrepancy
         fields = IDS | {
             "key": ONE_OF, "check_code": ONE_OF, "area": ONE_OF, "scope": ONE_OF, "period": EXACT, "counterpart": EXACT,
             "state": ONE_OF, "reason": ONE_OF, "resolved_at": DAYS, "period_end": DAYS, "due_on": DAYS, "opened_at": DAYS,
+            "assignee": ["isnull"],
         }  # fmt: skip
+
+    def filter_overdue(self, queryset: QuerySet, name: str, value: bool) -> QuerySet:
+        late = Q(due_on__lt=timezone.now().date()) & ~Q(state__in=OVER)
+        return queryset.filter(late if value else ~late)
 
 
 class FindingFilter(LedgerFilterSet):

@@ -941,9 +941,14 @@ class NoteRow(LedgerSerializer):
 class DiscrepancyDetail(DiscrepancyRow):
     findings = FindingBrief(many=True)
     notes = NoteRow(many=True)
+    age_days = Computed(help_text="Days from its opening to the day of the last run that looked for it.")
+    is_overdue = Computed(help_text="Whether it was open past its day when the last run looked for it.")
+    history = Computed(
+        help_text="Changes of its state, the latest first: when, by which run or (null) a person, and why."
+    )
 
     class Meta(DiscrepancyRow.Meta):
-        fields = (*DiscrepancyRow.Meta.fields, "findings", "notes")
+        fields = (*DiscrepancyRow.Meta.fields, "age_days", "is_overdue", "history", "findings", "notes")
 
 
 class NetworkEstimateRow(LedgerSerializer):

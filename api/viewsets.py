@@ -35,6 +35,7 @@ from tracker.organizations.models import OrganizationQuerySet
 from tracker.provenance.querysets import MOST_ROWS, ROWS, finding_tree, findings
 from tracker.reconciliation.services import cancel_run
 from tracker.reconciliation.tree import as_dict, digest
+from tracker.reviews.services import life_of
 from tracker.rules.services import classified
 from tracker.runs.services import progress
 from tracker.tasks import request_run
@@ -582,8 +583,11 @@ class Discrepancies(Resource):
 
     row_class, filterset_class = serializers.DiscrepancyRow, filters.DiscrepancyFilter
     detail_class = serializers.DiscrepancyDetail
-    orderings = ("id", "area", "check_code")
+    orderings = ("id", "area", "check_code", "due_on", "opened_at")
     searched = ("area", "scope", "latest__headline")
+
+    def complete(self, record: dict[str, Any]) -> None:
+        record |= life_of(record["id"])
 
     @extend_schema(responses=serializers.FindingTree)
     @action(detail=True, filter_backends=(), pagination_class=None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -546,8 +546,9 @@ def discrepancy(run: models.ReconciliationRun, **given: Any) -> models.Discrepan
     }
     values |= given
     key = values.pop("key", None) or _sha256("|".join(values[name] for name in _IDENTITY[1:]))
+    dates = {"opened_at": run.as_known_at, "due_on": run.as_of + timedelta(days=90)}
     return models.Discrepancy.objects.get_or_create(
-        key=key, defaults={"first_run": run, "last_run": run} | values
+        key=key, defaults={"first_run": run, "last_run": run} | dates | values
     )[0]
 
 

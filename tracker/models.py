@@ -12,6 +12,7 @@ from tracker.organizations.models import Alias, ListEntry, Organization, Ownersh
 from tracker.proof.models import LedgerProof
 from tracker.reconciliation.models import (
     Discrepancy,
+    DiscrepancyEvent,
     DiscrepancyNote,
     Evidence,
     Finding,
@@ -62,6 +63,7 @@ __all__ = [
     "DataCenterStatus",
     "DataCenterUser",
     "Discrepancy",
+    "DiscrepancyEvent",
     "DiscrepancyNote",
     "Evidence",
     "ExportRule",

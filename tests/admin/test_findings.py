@@ -1,4 +1,4 @@
-from datetime import date
+from datetime import timedelta
 
 import pytest
 from django.urls import reverse
@@ -31,9 +31,7 @@ def test_a_reviewer_resolves_with_a_reason_and_a_sentence(reviewer, found):
     found.refresh_from_db()
     assert (found.state, found.reason, found.resolved_by) == ("resolved", "timing", "the-reviewer")
     text = reviewer.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
-    assert (
-        text.count("The chips were under way until March.") == 2
-    )  # as the resolution, and in the log of decisions
+    assert text.count("The chips were under way until March.") == 2  # as the resolution, and in its history
 
 
 @pytest.mark.parametrize("blank", ["reason", "resolution"])
@@ -112,8 +110,12 @@ def test_the_list_shows_the_worst_first_and_leaves_out_what_is_closed(reader, re
 
 
 def test_an_old_open_discrepancy_is_marked_overdue_and_a_closed_one_is_not(reviewer):
-    old = factories.finding(factories.run(as_of=date(2020, 1, 1)), area="site:old").discrepancy
-    factories.finding(factories.run(as_of=timezone.now().date()), area="site:fresh")
+    today = timezone.now().date()
+    old = factories.finding(factories.run(as_of=today - timedelta(days=91)), area="site:old").discrepancy
+    due = factories.finding(
+        factories.run(as_of=today - timedelta(days=90)), area="site:due today"
+    ).discrepancy
+    assert due.due_on == today
 
     def overdue():
         return [

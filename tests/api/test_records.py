@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -171,3 +171,49 @@ def test_an_import_shows_what_was_wrong(api, world):
         run=ImportRun.objects.get(), file="claims.csv", row=3, column="unit", message="No such unit."
     )
     assert api.read("imports/synthetic-import/")["problems"][0]["message"] == "No such unit."
+
+
+def test_a_discrepancy_tells_its_age_by_the_last_run_and_its_life_without_names(api, world):
+    from django.contrib.auth.models import User
+
+    from tests import factories
+    from tracker.models import Discrepancy
+    from tracker.reviews.services import assign, resolve
+
+    item, zhang = Discrepancy.objects.get(), User.objects.create_user("zhang")
+    later = {"as_of": date(2026, 6, 30), "as_known_at": datetime(2026, 7, 1, tzinfo=UTC)}
+    factories.run("synthetic-later", parameters={"records": "real"}, **later)
+    assign(item, zhang, zhang)
+
+    # opened on 2026-03-01; due 90 days after 2026-02-28
+    shown = api.read(f"discrepancies/{item.pk}/")
+    assert (shown["due_on"], shown["age_days"], shown["is_overdue"], shown["history"]) == (
+        "2026-05-29", 121, True, [],
+    )  # fmt: skip
+    resolve(item, zhang, "timing", "The chips were under way until March.")
+    shown = api.read(f"discrepancies/{item.pk}/")
+    assert not shown["is_overdue"]
+    (event,) = shown["history"]
+    assert (event["run"], event["before"], event["after"], event["reason"]) == (
+        None,
+        "new",
+        "resolved",
+        "timing",
+    )
+    assert "zhang" not in str(event)
+    assert [note["text"] for note in shown["notes"]] == ["Asked the operator for its receiving report."]
+    assert "written_by" not in shown["notes"][0]
+
+
+def test_what_is_overdue_and_what_nobody_looks_into_can_be_listed(api, world):
+    from tracker.models import Discrepancy
+
+    def listed(**query):
+        return len(api.rows("discrepancies/", **query))
+
+    assert (listed(overdue="true"), listed(overdue="false")) == (1, 0)
+    Discrepancy.objects.update(due_on=date(2999, 1, 1))
+    assert (listed(overdue="true"), listed(overdue="false")) == (0, 1)
+    Discrepancy.objects.update(due_on=None)
+    assert (listed(overdue="true"), listed(overdue="false")) == (0, 1)
+    assert (listed(assignee__isnull="true"), listed(assignee__isnull="false")) == (1, 0)

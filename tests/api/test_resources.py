@@ -15,7 +15,7 @@ NAMES = sorted(RESOURCES)
 PARTS = {
     "Alias": "organizations", "ChipFamilyMember": "chip-families", "ClaimConflict": "claims", "DataCenterPart": "data-centers",
     "BalanceArea": "cells", "BalanceScope": "cells", "DataCenterStatus": "data-centers", "DataCenterUser": "data-centers",
-    "DiscrepancyNote": "discrepancies", "Evidence": "findings", "ImportProblem": "imports",
+    "DiscrepancyEvent": "discrepancies", "DiscrepancyNote": "discrepancies", "Evidence": "findings", "ImportProblem": "imports",
     "LicenceItem": "licences", "ListVersion": "screening-lists", "ListedName": "listed-parties",
     "RuleInterval": "rules", "ShipmentClaim": "shipments", "SitePower": "data-centers",
 }  # fmt: skip

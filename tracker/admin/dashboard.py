@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from tracker.admin import marks
-from tracker.admin.findings import OVER, progress
+from tracker.admin.findings import progress
 from tracker.models import (
     Chip,
     Claim,
@@ -25,6 +25,7 @@ from tracker.models import (
     Shipment,
     Source,
 )
+from tracker.reconciliation.lifecycle import OVER
 from tracker.reconciliation.services import SEVERITY_RANK
 
 UNVERIFIED = (Source, Claim, Organization, DataCenter, Licence)

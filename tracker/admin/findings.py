@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django import forms
@@ -31,7 +30,12 @@ from unfold.decorators import action
 from unfold.enums import ActionVariant
 from unfold.forms import BaseDialogForm
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldAdminURLInputWidget,
+)
 
 from tracker.admin import marks
 from tracker.admin.base import ReadOnlyAdmin, actor, choice_filters, signed_in
@@ -44,21 +48,18 @@ from tracker.models import (
     ReconciliationRun,
     Report,
     RunPartition,
+    Source,
 )
+from tracker.reconciliation.lifecycle import OVER, is_overdue
 from tracker.reconciliation.services import GOING, cancel_run, parameter_lines
 from tracker.reports.page import running_table
-from tracker.reviews.services import assign, decisions, reopen, resolve
+from tracker.reviews.services import assign, events, note, reopen, resolve
 from tracker.runs.services import progress as run_progress
 from tracker.runs.services import resume
 from tracker.tasks import queue_run, request_run
 
-TIMELY_DAYS = 90
-"""A discrepancy that is open longer than this after the day of the first run that saw it is listed as overdue."""
-
 REFRESH_SECONDS = 5
 """How often the page of a run that goes on asks for itself again."""
-
-OVER = (Discrepancy.State.RESOLVED, Discrepancy.State.BELOW)
 
 
 def htmx_redirect(url: str) -> HttpResponse:
@@ -284,6 +285,32 @@ class ReopenForm(BaseDialogForm):
     reason = _sentence("Why it is opened again", "In a sentence: what the closing did not explain.")
 
 
+class NoteForm(BaseDialogForm):
+    text = _sentence(
+        "What you found", "In a sentence: what was asked or read, and what it says. Notes are never changed."
+    )
+    url = forms.URLField(
+        label="Where it can be read",
+        required=False,
+        max_length=500,
+        assume_scheme="https",
+        widget=UnfoldAdminURLInputWidget,
+    )
+    source = forms.CharField(
+        label="Source in the ledger", required=False, help_text="Its short name, e.g. nvidia-10q-2025-11.",
+        widget=UnfoldAdminTextInputWidget,
+    )  # fmt: skip
+
+    def clean_source(self) -> Source | None:
+        slug = self.cleaned_data["source"].strip()
+        found = Source.objects.filter(slug=slug).first() if slug else None
+        if slug and found is None:
+            raise forms.ValidationError(
+                f"There is no source '{slug}' in the ledger; enter it first, or leave this blank."
+            )
+        return found
+
+
 class AssignForm(BaseDialogForm):
     assignee = forms.ModelChoiceField(
         label="Who looks into it",
@@ -316,10 +343,7 @@ class OpenFilter(DropdownFilter):
         if value in Discrepancy.State.values:
             return queryset.filter(state=value)
         queryset = queryset.exclude(state__in=OVER)
-        if value == "overdue":
-            oldest = timezone.now().date() - timedelta(days=TIMELY_DAYS)
-            queryset = queryset.filter(first_run__as_of__lt=oldest)
-        return queryset
+        return queryset.filter(due_on__lt=timezone.now().date()) if value == "overdue" else queryset
 
 
 class SeverityFilter(DropdownFilter):
@@ -338,7 +362,9 @@ class MineFilter(DropdownFilter):
     parameter_name = "whose"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("mine", "mine"), ("nobody", "nobody")]
+        people = get_user_model().objects.filter(pk__in=Discrepancy.objects.values("assignee"))
+        named = people.order_by("username").values_list("pk", "username")
+        return [("mine", "mine"), ("nobody", "nobody"), *((str(pk), name) for pk, name in named)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet) -> QuerySet:
         match self.value():
@@ -346,6 +372,8 @@ class MineFilter(DropdownFilter):
                 return queryset.filter(assignee=request.user)
             case "nobody":
                 return queryset.filter(assignee__isnull=True)
+            case str(who) if who.isdigit():
+                return queryset.filter(assignee=int(who))
         return queryset
 
 
@@ -373,10 +401,11 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         "weakest_grade",
         "state_mark",
         "age",
+        "due",
         "assignee",
     )
     list_display_links = ("headline",)
-    list_select_related = ("latest", "first_run", "assignee")
+    list_select_related = ("latest", "assignee")
     list_filter = (
         OpenFilter,
         SeverityFilter,
@@ -392,8 +421,8 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
     # Worst first: severity, then the larger gap; what no finding stands behind any more comes last.
     ordering = (F("latest__severity_rank").asc(nulls_last=True), F("latest__sq").desc(nulls_last=True), "id")
     list_fullwidth = True
-    actions = ("resolve_selected",)
-    actions_detail = ("resolve_one", "reopen_one", "assign_one")
+    actions = ("resolve_selected", "assign_to_me")
+    actions_detail = ("resolve_one", "reopen_one", "assign_one", "note_one")
     change_form_template = "tracker/admin/discrepancy.html"
     fieldsets = ((None, {"fields": ()}),)  # the template shows the row
 
@@ -437,19 +466,20 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             "new": "severity-low",
             "reopened": "severity-medium",
             "changed": "severity-medium",
+            "back": "severity-medium",
         }
         return marks.mark(obj.state, tones.get(obj.state, "none"), obj.get_state_display())
 
-    @admin.display(description="Age", ordering="-first_run__as_of")
-    def age(self, obj: Discrepancy) -> SafeString | str:
-        days = (timezone.now().date() - obj.first_run.as_of).days
-        if days > TIMELY_DAYS and obj.state not in OVER:
-            return format_html(
-                "{} {}",
-                f"{days} days",
-                marks.mark("overdue", "severity-high", f"Open for over {TIMELY_DAYS} days"),
-            )
-        return f"{days} days"
+    @admin.display(description="Age", ordering="-opened_at")
+    def age(self, obj: Discrepancy) -> str:
+        return f"{(timezone.now() - obj.opened_at).days} days" if obj.opened_at else marks.BLANK
+
+    @admin.display(description="Due", ordering="due_on")
+    def due(self, obj: Discrepancy) -> SafeString | str:
+        words = obj.due_on.isoformat() if obj.due_on else marks.BLANK
+        if not is_overdue(obj.due_on, obj.state, timezone.now().date()):
+            return words
+        return format_html("{} {}", words, marks.mark("overdue", "severity-high", "Open past its day"))
 
     # --- one discrepancy ----------------------------------------------------------------------------------------------
 
@@ -470,10 +500,12 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
                 "severity_mark": marks.severity(finding),
                 "state_mark": self.state_mark(obj),
                 "age": self.age(obj),
+                "due": self.due(obj),
                 "evidence": evidence_lines(finding) if finding else [],
                 "running": running_table(finding.numbers) if finding else None,
                 "findings": obj.findings.select_related("run").order_by("-run__as_known_at", "-id")[:100],
-                "decisions": decisions(obj),
+                "events": events(obj),
+                "notes": obj.notes.select_related("source"),
             }
         return super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -551,6 +583,30 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             lambda row: assign(row, signed_in(request), person),
             f"Assigned to {person or 'nobody'}.",
         )
+
+    def has_note_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return request.user.has_perm("tracker.add_discrepancynote")
+
+    @action(
+        description="Add a note",
+        url_path="note",
+        icon="edit_note",
+        permissions=["note"],
+        dialog={"title": "Add a note", "description": "", "form_class": NoteForm, "form_submit_text": "Add"},
+    )
+    def note_one(self, request: HttpRequest, form: NoteForm, object_id: str) -> HttpResponse:
+        data = form.cleaned_data
+        return self._decide(
+            request, form, object_id,
+            lambda row: note(row, signed_in(request), data["text"], data["url"], data["source"]), "Noted.",
+        )  # fmt: skip
+
+    @admin.action(description="Assign selected discrepancies to me", permissions=["resolve"])
+    def assign_to_me(self, request: HttpRequest, queryset: QuerySet) -> None:
+        me = get_user_model().objects.get(username=actor(request))
+        for row in queryset:
+            assign(row, me, me)
+        self.message_user(request, f"{len(queryset)} assigned to you.", messages.SUCCESS)
 
     def get_actions_detail(self, request: HttpRequest, object_id: Any) -> list[Any]:
         """Only the decisions that are open: what is resolved can be reopened, what is open resolved or assigned."""

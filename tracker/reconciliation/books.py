@@ -400,6 +400,7 @@ class Finding:
     sections: tuple[Section, ...] = ()
     evidence: tuple[Evidence, ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    period_end: date | None = None  # last day of the period where its text does not name it
     q: float | None = None  # p adjusted for all tests of the family (significance.judge); None without a p
     estimates: tuple[Estimate, ...] = ()  # of the network that was judged
     accepted: bool = False  # a finding that also survived the control of false alarms (significance.judge)

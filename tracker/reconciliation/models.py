@@ -147,6 +147,7 @@ class Discrepancy(models.Model):
         PERSISTING = "persisting", "persisting"
         CHANGED = "changed", "changed"
         BELOW = "below threshold", "below threshold"
+        BACK = "back", "back: found again after it was below the threshold"
         RESOLVED = "resolved", "resolved"
         REOPENED = "reopened", "reopened: a record it rests on changed"
 
@@ -234,6 +235,30 @@ class DiscrepancyNote(models.Model):
 
     def __str__(self) -> str:
         return f"{self.written_by}: {self.text[:60]}"
+
+
+class DiscrepancyEvent(models.Model):
+    """A change in the life of a discrepancy: of its state or of who looks into it. Written once, by a run or a person."""
+
+    class What(models.TextChoices):
+        STATE = "state", "state"
+        ASSIGNEE = "assignee", "assignee"
+
+    discrepancy = models.ForeignKey(Discrepancy, on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    made_by = models.CharField(max_length=150, blank=True, help_text="Who; blank: a run.")
+    run_key = models.CharField(max_length=40, blank=True, help_text="The run that made it; blank: a person.")
+    what = models.CharField(max_length=8, choices=What)
+    before = models.CharField(max_length=150, blank=True)
+    after = models.CharField(max_length=150, blank=True)
+    reason = models.CharField(max_length=20, choices=Discrepancy.Reason, blank=True)
+    words = models.TextField(blank=True, help_text="Why, in a sentence a reader can follow.")
+
+    class Meta:
+        ordering = ["discrepancy", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.before or 'none'} to {self.after or 'none'}"
 
 
 class MethodParameter(Versioned):

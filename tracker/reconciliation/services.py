@@ -29,12 +29,14 @@ from tracker.core.quantity import stored
 from tracker.core.services import changed_since, settled_instant
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
+from tracker.reconciliation import lifecycle
 from tracker.reconciliation.books import Books, Parameters, Section
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.explain import full_text, record_section
 from tracker.reconciliation.ledger import Cell, cells
 from tracker.reconciliation.models import (
     Discrepancy,
+    DiscrepancyEvent,
     Evidence,
     Finding,
     MethodParameter,
@@ -56,6 +58,8 @@ ATTEMPTS = 5
 """How often a share is tried before its run is given up: a share that kills its worker must not go round for ever."""
 GOING = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
 ROWS_PER_SHARE = 20_000
+NAMED_CHANGES = 10
+"""How many changed records the reopening of a discrepancy names."""
 SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
 _JUDGING = (
@@ -428,6 +432,7 @@ def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Section
         area=item.area,
         scope=item.scope,
         period=item.period,
+        period_end=item.period_end or lifecycle.last_day(item.period),
         counterpart=item.counterpart,
         verdict=item.verdict,
         headline=item.headline,
@@ -568,36 +573,67 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
             row.discrepancy = known[row.key]
         Finding.objects.bulk_update(linked, ["discrepancy"], batch_size=1000)
         return
+    opened_on, days = run.as_known_at.date(), Parameters(**run.parameters).timeliness_days
     created = Discrepancy.objects.bulk_create(
         Discrepancy(
             key=key, check_code=row.check_code, area=row.area, scope=row.scope, period=row.period,
-            counterpart=row.counterpart, first_run=run, last_run=run, latest=row,
+            counterpart=row.counterpart, first_run=run, last_run=run, latest=row, opened_at=run.as_known_at,
+            period_end=row.period_end, due_on=lifecycle.due_on(row.period_end, opened_on, days),
         )
         for key, row in found.items()
         if key not in known
     )  # fmt: skip
-    touched = []
+    events = [_event(run, item, "", item.state) for item in created]
     for key, item in known.items():
-        if seen := found.get(key):
-            item.state = _next_state(item, seen)
+        seen, before = found.get(key), item.state
+        item.state = lifecycle.next_state(
+            before, _seen(item.latest), _seen(seen), item.resolved_evidence_sha256
+        )
+        if item.state != before:
+            events.append(_event(run, item, before, item.state, seen))
+        if item.state == Discrepancy.State.REOPENED:
+            item.reason = item.resolution = item.resolved_by = item.resolved_evidence_sha256 = ""
+            item.resolved_at = None
+        if seen is not None:
             item.latest, item.last_run = seen, run
-        elif item.state != Discrepancy.State.RESOLVED:
-            item.state = Discrepancy.State.BELOW
-        touched.append(item)
-    Discrepancy.objects.bulk_update(touched, ["state", "latest", "last_run"], batch_size=1000)
+            item.period_end = seen.period_end
+    Discrepancy.objects.bulk_update(known.values(), _MOVED_ON, batch_size=1000)
+    DiscrepancyEvent.objects.bulk_create(events, batch_size=1000)
     owners = {**known, **{item.key: item for item in created}}
     for key, row in found.items():
         row.discrepancy = owners[key]
     Finding.objects.bulk_update(found.values(), ["discrepancy"], batch_size=1000)
 
 
-def _next_state(item: Discrepancy, row: Finding) -> str:
-    same = item.latest is not None and item.latest.evidence_sha256 == row.evidence_sha256
-    if item.state == Discrepancy.State.RESOLVED:
-        # It opens again by itself when a record it rests on changed since it was closed, and only then.
-        unchanged = item.resolved_evidence_sha256 == row.evidence_sha256
-        return Discrepancy.State.RESOLVED if unchanged else Discrepancy.State.REOPENED
-    return Discrepancy.State.PERSISTING if same else Discrepancy.State.CHANGED
+_MOVED_ON = (
+    "state", "latest", "last_run", "period_end", "reason", "resolution", "resolved_by", "resolved_at", "resolved_evidence_sha256",
+)  # fmt: skip
+
+
+def _seen(row: Finding | None) -> lifecycle.Seen | None:
+    return None if row is None else lifecycle.Seen(row.evidence_sha256, row.verdict, row.gap)
+
+
+def _event(
+    run: ReconciliationRun, item: Discrepancy, before: str, after: str, row: Finding | None = None
+) -> DiscrepancyEvent:
+    words = ""
+    if after == Discrepancy.State.REOPENED:
+        changes = lifecycle.record_changes(_records(item.latest), _records(row))
+        named = "; ".join(changes[:NAMED_CHANGES]) or "versions changed between the last run and the closing"
+        words = f"A record it rests on changed since it was resolved ({item.resolution}). Changed: {named}."
+    return DiscrepancyEvent(
+        discrepancy=item,
+        run_key=run.key,
+        what=DiscrepancyEvent.What.STATE,
+        before=before,
+        after=after,
+        words=words,
+    )
+
+
+def _records(row: Finding | None) -> list[lifecycle.RecordVersionKey]:
+    return [] if row is None else list(row.evidence.values_list("model_name", "object_id", "version"))
 
 
 def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:

@@ -9,15 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth.models import AbstractUser, Group, Permission, User
+from django.core.exceptions import ValidationError
 from django.db import connection, models, transaction
 from django.utils import timezone
 
 from tracker.core.errors import BadInput
 from tracker.core.models import RecordVersion, Versioned
-from tracker.reconciliation.models import Discrepancy
+from tracker.reconciliation.lifecycle import is_overdue
+from tracker.reconciliation.models import Discrepancy, DiscrepancyEvent, DiscrepancyNote, ReconciliationRun
 from tracker.reviews.history import Change, changes, content
+from tracker.sources.models import Source
 
 # --- discrepancies --------------------------------------------------------------------------------------------------------
 
@@ -28,7 +30,7 @@ SENTENCE_WORDS = 3
 def resolve(discrepancy: Discrepancy, actor: AbstractUser, reason: str, resolution: str) -> Discrepancy:
     """Close a discrepancy for one of the reasons of :class:`Discrepancy.Reason`, with a sentence that a reader can follow.
 
-    It stays closed until a record it rests on changes. The decision is kept in the log of decisions.
+    It stays closed until a record it rests on changes. The decision is kept in its history.
 
     Raises:
         BadInput: an unknown reason, no sentence, or a discrepancy that is closed already.
@@ -44,16 +46,17 @@ def resolve(discrepancy: Discrepancy, actor: AbstractUser, reason: str, resoluti
         row = _locked(discrepancy)
         if row.state == Discrepancy.State.RESOLVED:
             raise BadInput(f"{row} was resolved by {row.resolved_by} already; reopen it first.")
+        before = row.state
         row.state, row.reason, row.resolution = Discrepancy.State.RESOLVED, reason, resolution
         row.resolved_by, row.resolved_at = actor.get_username(), timezone.now()
         row.resolved_evidence_sha256 = row.latest.evidence_sha256 if row.latest else ""
         row.save()
-        _log(row, actor, f"Resolved ({row.get_reason_display()}): {resolution}")
+        _record(row, actor, "state", before, row.state, reason=reason, words=resolution)
     return row
 
 
 def reopen(discrepancy: Discrepancy, actor: AbstractUser, reason: str) -> Discrepancy:
-    """Open a resolved discrepancy again, with a sentence; the closing and its words stay in the log of decisions.
+    """Open a resolved discrepancy again, with a sentence; the closing and its words stay in its history.
 
     Raises:
         BadInput: no sentence, or a discrepancy that is not resolved.
@@ -69,7 +72,7 @@ def reopen(discrepancy: Discrepancy, actor: AbstractUser, reason: str) -> Discre
         row.reason = row.resolution = row.resolved_by = row.resolved_evidence_sha256 = ""
         row.resolved_at = None
         row.save()
-        _log(row, actor, f"Reopened: {reason}")
+        _record(row, actor, "state", Discrepancy.State.RESOLVED, row.state, words=reason)
     return row
 
 
@@ -83,29 +86,77 @@ def assign(discrepancy: Discrepancy, actor: AbstractUser, assignee: User | None)
         raise BadInput(f"{assignee.get_username()} can no longer sign in; choose somebody who can.")
     with transaction.atomic():
         row = _locked(discrepancy)
-        row.assignee = assignee
+        before, row.assignee = row.assignee, assignee
         row.save(update_fields=["assignee"])
-        _log(row, actor, f"Assigned to {assignee.get_username()}" if assignee else "Assigned to nobody")
+        names = [person.get_username() if person else "" for person in (before, assignee)]
+        if names[0] != names[1]:
+            _record(row, actor, "assignee", *names)
     return row
 
 
-def decisions(discrepancy: Discrepancy) -> models.QuerySet[LogEntry]:
-    """Who decided what about a discrepancy, newest first."""
-    return (
-        LogEntry.objects.filter(content_type__app_label="tracker", content_type__model="discrepancy")
-        .filter(object_id=str(discrepancy.pk))
-        .select_related("user")
-        .order_by("-action_time", "-id")
+def note(
+    discrepancy: Discrepancy, actor: AbstractUser, text: str, url: str = "", source: Source | None = None
+) -> DiscrepancyNote:
+    """Write a sentence beside a discrepancy, with the address or the source of the evidence it tells of. Notes are never changed.
+
+    Raises:
+        BadInput: no sentence, or an address that is not one of the web.
+    """
+    row = DiscrepancyNote(
+        discrepancy=discrepancy,
+        written_by=actor.get_username(),
+        text=text.strip(),
+        url=url.strip(),
+        source=source,
     )
+    if len(row.text.split()) < SENTENCE_WORDS:
+        raise BadInput("Say in a sentence what you found, so that a reader a year from now can follow.")
+    try:
+        row.full_clean()
+    except ValidationError as error:
+        raise BadInput(" ".join(error.messages)) from error
+    row.save()
+    return row
+
+
+def events(discrepancy: Discrepancy) -> models.QuerySet[DiscrepancyEvent]:
+    """What became of a discrepancy, by runs and people, newest first."""
+    return discrepancy.events.order_by("-at", "-id")
+
+
+def life_of(discrepancy_id: int) -> dict[str, Any]:
+    """What readers of the data may know of a discrepancy's life, by the day of the last run that looked for it: ``age_days``,
+    ``is_overdue`` and ``history``, changes of its state with names of runs but not of people, the latest first."""
+    row = Discrepancy.objects.select_related("first_run").get(pk=discrepancy_id)
+    # Below the threshold the last run that saw it is not the last that looked for it.
+    looked = ReconciliationRun.objects.filter(
+        status=ReconciliationRun.Status.FINISHED,
+        parameters__records=row.first_run.parameters.get("records", "real"),
+    ).order_by("-as_known_at")
+    on = looked.values_list("as_of", flat=True).first() or row.first_run.as_of
+    return {
+        "age_days": max(0, (on - row.opened_at.date()).days) if row.opened_at else None,
+        "is_overdue": is_overdue(row.due_on, row.state, on),
+        "history": [
+            {
+                "at": event.at.isoformat(), "run": event.run_key or None, "before": event.before, "after": event.after,
+                "reason": event.reason, "words": event.words,
+            }
+            for event in events(row).filter(what=DiscrepancyEvent.What.STATE)
+        ],
+    }  # fmt: skip
 
 
 def _locked(discrepancy: Discrepancy) -> Discrepancy:
     """The row as it stands now, held until the end of the transaction: two people may decide at once."""
-    return Discrepancy.objects.select_for_update(of=("self",)).select_related("latest").get(pk=discrepancy.pk)
+    rows = Discrepancy.objects.select_for_update(of=("self",)).select_related("latest", "assignee")
+    return rows.get(pk=discrepancy.pk)
 
 
-def _log(row: Discrepancy, actor: AbstractUser, words: str) -> None:
-    LogEntry.objects.log_actions(actor.pk, [row], CHANGE, change_message=words, single_object=True)
+def _record(row: Discrepancy, actor: AbstractUser, what: str, before: str, after: str, **told: str) -> None:
+    DiscrepancyEvent.objects.create(
+        discrepancy=row, made_by=actor.get_username(), what=what, before=before, after=after, **told
+    )
 
 
 # --- the history of a record ----------------------------------------------------------------------------------------------
@@ -232,9 +283,10 @@ PARTS = (
 def role_permissions() -> dict[str, set[str]]:
     """What each role may do, as ``app.codename``; each role holds only what its work needs.
 
-    Reader looks. Analyst records and corrects, starts screenings, drafts law and asks what it would do. Reviewer also deletes,
-    changes the law that stands, loads screening lists, closes discrepancies and decides screening matches. Operator looks, starts
-    runs and screenings, and keeps the schedule and the record of sign-ins; accounts are kept by superusers alone.
+    Reader looks. Analyst records and corrects, writes notes beside discrepancies, starts screenings, drafts law and asks what it
+    would do. Reviewer also deletes, changes the law that stands and the numbers of the method, loads screening lists, closes
+    discrepancies and decides screening matches. Operator looks, starts runs and screenings, and keeps the schedule and the record
+    of sign-ins; accounts are kept by superusers alone.
     """
     ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
     ledger = [
@@ -247,7 +299,7 @@ def role_permissions() -> dict[str, set[str]]:
         f"tracker.{verb}_{name}" for name in ledger if name not in LAW for verb in ("add", "change")
     }
     analyst |= {f"tracker.delete_{name}" for name in PARTS}
-    analyst |= {"tracker.run_screening", "tracker.add_rulecomparison"}
+    analyst |= {"tracker.run_screening", "tracker.add_rulecomparison", "tracker.add_discrepancynote"}
     reviewer = analyst | {f"tracker.{verb}_{name}" for name in ledger for verb in ("add", "change", "delete")}
     reviewer |= {
         "tracker.resolve_discrepancy",

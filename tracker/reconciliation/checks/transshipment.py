@@ -52,6 +52,8 @@ from tracker.reconciliation.result import MOST_EVIDENCE, finding
 CODE = "TRANS"
 TITLE = "Transshipment"
 FAMILY = "TRANS"
+PERIOD = "last twelve months"
+"""Moves with the day of the run; a period with dates would make another discrepancy of it each day."""
 PARTITION = "hub"
 
 FORMULA = "orphan = inflow - outflow - growth of installed claims - growth of stock claims; z = orphan / s"
@@ -267,7 +269,7 @@ class _Hub:
             settle=f"The licence, or the exception claimed, for the exports from {name} to {where}.",
         )  # fmt: skip
         return finding(
-            check=CODE, area=f"country:{country}", scope=scopes.key(scope), period=explain.when(self.window),
+            check=CODE, area=f"country:{country}", scope=scopes.key(scope), period=PERIOD, period_end=self.window.last,
             counterpart="restricted destinations", verdict="no licence recorded",
             headline=f"{name}: {explain.chips(found.mu)} ({scope.name}) left for {where}, no licence recorded",
             reported=found.mu, gap=found.mu, sigma=found.s, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
@@ -322,7 +324,8 @@ class _Hub:
             "orphan_share": found.share, "median_dwell_days": dwell, "mdg_sq": mdg_sq,
         }  # fmt: skip
         return finding(
-            check=CODE, area=f"country:{country}", scope=scopes.key(scope), period=words.when, counterpart="orphan",
+            check=CODE, area=f"country:{country}", scope=scopes.key(scope), period=PERIOD, counterpart="orphan",
+            period_end=self.window.last,
             verdict=verdict, headline=_headline(found, verdict, words), expected=found.inflow - found.orphan,
             reported=found.inflow, gap=found.orphan, sigma=found.sigma, statistic=found.z, p=None if why else found.p,
             threshold=Z_ORPHAN, family=None if why else FAMILY, is_finding=flagged,

@@ -1,0 +1,229 @@
+"""The life of a discrepancy: by rules alone, and over runs of a small synthetic ledger."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests import factories
+from tracker.core.period import Period, quarter
+from tracker.models import Claim, Discrepancy, Shipment
+from tracker.reconciliation import lifecycle, services
+from tracker.reconciliation.explain import when
+from tracker.reconciliation.lifecycle import Seen, due_on, is_overdue, last_day, next_state
+from tracker.reviews.services import events, reopen, resolve
+
+SEEN = Seen("a", "not accounted for", 400.0)
+STATES = Discrepancy.State.values
+
+
+def test_the_states_are_those_of_the_table():
+    named = {
+        lifecycle.NEW, lifecycle.PERSISTING, lifecycle.CHANGED, lifecycle.BELOW, lifecycle.BACK, lifecycle.RESOLVED,
+        lifecycle.REOPENED,
+    }  # fmt: skip
+    assert named == set(STATES)
+
+
+@pytest.mark.parametrize("state", ["new", "persisting", "changed", "back", "reopened"])
+@pytest.mark.parametrize(
+    ("now", "after"),
+    [
+        (SEEN, "persisting"),
+        (Seen("b", "not accounted for", 400.0), "changed"),
+        (Seen("a", "claim below ledger", 400.0), "changed"),
+        (Seen("a", "not accounted for", 401.0), "changed"),
+        (None, "below threshold"),
+    ],
+)
+def test_what_is_open_moves_on_by_what_a_run_sees(state, now, after):
+    assert next_state(state, SEEN, now) == after
+
+
+def test_what_was_below_the_threshold_stays_there_or_comes_back():
+    assert next_state("below threshold", SEEN, None) == "below threshold"
+    assert next_state("below threshold", SEEN, SEEN) == "back"
+
+
+@given(st.text(max_size=3), st.text(max_size=9), st.none() | st.floats(allow_nan=False))
+def test_what_is_resolved_opens_by_its_records_and_by_nothing_else(evidence, verdict, gap):
+    now = Seen(evidence, verdict, gap)
+    assert (next_state("resolved", SEEN, now, "a") == "resolved") == (evidence == "a")
+    assert next_state("resolved", SEEN, None, "a") == "resolved"
+
+
+@given(st.dates(date(1900, 1, 1), date(2200, 1, 1)), st.integers(0, 900))
+def test_the_last_day_of_a_period_is_read_from_its_words(first, length):
+    last = first + timedelta(days=length)
+    assert last_day(when(Period.inclusive(first, last))) == last
+    assert last_day(when(Period.inclusive(None, last))) == last
+    assert last_day(when(Period(first, None))) is None
+    end = last_day(quarter(first))
+    assert end is not None
+    assert first <= end
+    assert quarter(end) == quarter(first) != quarter(end + timedelta(days=1))
+
+
+@pytest.mark.parametrize("words", ["2026-02-30", "2026-13", "", "last twelve months", "from 2026-01-01"])
+def test_words_that_name_no_last_day_give_none(words):
+    assert last_day(words) is None
+
+
+def test_it_is_due_after_its_period_and_overdue_the_day_after_that():
+    assert due_on(date(2026, 3, 31), date(2026, 9, 1), 90) == date(2026, 6, 29)
+    assert due_on(None, date(2026, 9, 1), 90) == date(2026, 11, 30)
+    due = date(2026, 6, 29)
+    assert not is_overdue(due, "new", due)
+    assert is_overdue(due, "new", due + timedelta(days=1))
+    assert not any(is_overdue(due, state, date(2027, 1, 1)) for state in ("resolved", "below threshold"))
+
+
+# --- over runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chip(db):
+    found = factories.chip("synthetic-h", specified=False)
+    factories.specification(found, fp8_tflops=1979, die_area_mm2=814)
+    return found
+
+
+@pytest.fixture
+def item(chip):
+    """A site said to hold 5,000 chips, into which 2,300 are recorded; found by a first run."""
+    site(chip, "synthetic-site", claimed=5000, received=2300)
+    run()
+    return found()
+
+
+def site(chip, slug, claimed, received):
+    place = factories.data_center(slug, country="MY")
+    factories.shipment(f"{slug}-line", chip=chip, quantity=received, destination=place, grade="B")
+    factories.claim(
+        f"{slug}-claim", data_center=place, chip=chip, best=claimed, status="installed", kind="installed",
+        period_start=None, period_end=date(2026, 1, 31),
+    )  # fmt: skip
+
+
+def run(**given):
+    made = services.start_run("synthetic analyst", records="synthetic", **given)
+    services.finish_here(made.id)
+    made.refresh_from_db()
+    return made
+
+
+def found(area="site:synthetic-site"):
+    return Discrepancy.objects.get(check_code="GAP", area=area)
+
+
+def close(item):
+    return resolve(item, User.objects.create_user("zhang"), "explained", "Seen on site in February.")
+
+
+def test_a_first_run_opens_it_with_its_days(item):
+    assert item.state == "new"
+    assert (item.opened_at, item.period_end) == (item.first_run.as_known_at, date(2026, 1, 31))
+    assert item.due_on == date(2026, 5, 1)
+    assert item.latest.period_end == date(2026, 1, 31)
+    assert [(e.run_key, e.before, e.after) for e in events(item)] == [(item.first_run.key, "", "new")]
+
+
+def test_every_change_of_state_is_kept_with_the_run_that_made_it(item):
+    run()
+    run()
+    Shipment.objects.filter(reference="synthetic-site-line").update(quantity=2200)
+    last = run()
+    assert [(e.before, e.after) for e in events(item)][::-1] == [
+        ("", "new"), ("new", "persisting"), ("persisting", "changed"),
+    ]  # fmt: skip
+    assert events(item).first().run_key == last.key
+
+
+def test_it_comes_back_under_the_same_identity(item):
+    Claim.objects.filter(slug="synthetic-site-claim").update(best=2300)
+    run()
+    assert found().state == "below threshold"
+    Claim.objects.filter(slug="synthetic-site-claim").update(best=5000)
+    run()
+    back = found()
+    assert (back.pk, back.state, back.opened_at, back.due_on) == (
+        item.pk,
+        "back",
+        item.opened_at,
+        item.due_on,
+    )
+
+
+def test_it_opens_again_when_a_record_it_rests_on_changes_and_says_which(item):
+    close(item)
+    Shipment.objects.filter(reference="synthetic-site-line").update(quantity=2400)
+    run()
+    again = found()
+    assert (again.state, again.reason, again.resolution, again.resolved_at) == ("reopened", "", "", None)
+    told = events(again).first()
+    line = Shipment.objects.get(reference="synthetic-site-line")
+    assert "(Seen on site in February.)" in told.words
+    assert f"shipment {line.pk}: version 1 is now 2" in told.words
+
+
+def test_it_opens_again_when_a_source_it_rests_on_is_corrected(item):
+    close(item)
+    Claim.objects.filter(slug="synthetic-site-claim").update(note="Page 7.")
+    run()
+    assert found().state == "reopened"
+
+
+def test_a_change_elsewhere_does_not_open_it(item, chip):
+    close(item)
+    site(chip, "synthetic-elsewhere", claimed=4000, received=100)
+    run()
+    Shipment.objects.filter(reference="synthetic-elsewhere-line").update(quantity=150)
+    factories.organization("synthetic-newcomer")
+    run()
+    assert found().state == "resolved"
+    assert found("site:synthetic-elsewhere").state == "changed"
+
+
+def test_another_number_of_tests_in_the_run_does_not_open_it(item, chip):
+    """q moves with m: it falls below the threshold among many tests and survives again among few, and stays resolved."""
+    Claim.objects.filter(slug="synthetic-site-claim").update(best=3200)
+    run()
+    assert found().latest.p < 0.05
+    close(found())
+    for number in range(12):
+        site(chip, f"synthetic-dull-{number}", claimed=1000, received=1000)
+    among_many = run()
+    tested = among_many.findings.get(key=item.key)
+    assert (tested.evidence_sha256, tested.is_discrepancy) == (found().resolved_evidence_sha256, False)
+    assert found().state == "resolved"
+    Claim.objects.filter(slug__startswith="synthetic-dull").delete()
+    assert run().findings.get(key=item.key).is_discrepancy
+    assert found().state == "resolved"
+
+
+def test_what_a_person_opened_again_is_told_apart_from_what_opened_by_itself(item):
+    close(item)
+    reopen(found(), User.objects.get(), "The count was of another hall.")
+    assert [(e.made_by, e.run_key) for e in events(item)][:2] == [("zhang", ""), ("zhang", "")]
+    run()
+    assert found().state == "persisting"
+
+
+def test_a_run_of_the_past_changes_no_state_and_writes_no_history(item):
+    at = item.first_run.as_known_at
+    Shipment.objects.filter(reference="synthetic-site-line").update(quantity=2200)
+    run()
+    before = [e.pk for e in events(item)]
+    run(as_known_at=at)
+    assert (found().state, [e.pk for e in events(item)]) == ("changed", before)
+
+
+def test_the_days_for_resolving_are_a_parameter_of_the_method(chip):
+    factories.method_parameter("timeliness_days", 30)
+    site(chip, "synthetic-site", claimed=5000, received=2300)
+    run()
+    assert found().due_on == date(2026, 3, 2)
