@@ -331,9 +331,7 @@ class Parameters(StandardReading):
     cif_fob: float = (
         0.06  # freight and insurance in an importer's values: the IMF's factor of 1.06 for mirror statistics
     )
-    cumuf_z: float = 3.0
-    page_k: float = 0.5
-    page_h: float = 5.0
+    cumuf_z: float = 3.0  # |z| of a balance over a whole span beyond which it is a finding
     control: str = "BH"  # or BY, which holds however the tests depend on one another
     restricted_destinations: str = (
         "macau_or_d5"  # country group or set whose trade through hubs is told apart

@@ -41,6 +41,7 @@ class Setting:
 
 SETTINGS: Mapping[str, Setting] = {
     "alpha": Setting(NUMBER, "probability", "p below which conflicting reports are called incompatible", 0.0001, 0.5),
+    "bias_key_months": Setting(WHOLE, "months", "for which the error of one house is taken to last", 1, 600),
     "chips_per_unnamed_server": Setting(WHOLE, "chips", "chips in a server whose model is not named", 1, 72),
     "cif_fob": Setting(NUMBER, "share", "freight and insurance within the values that importers report", 0, 0.5),
     "control": Setting(

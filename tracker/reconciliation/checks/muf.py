@@ -62,7 +62,6 @@ PARTITION = "claim_subject"
 FORMULA = "MUF = OPEN + R + P - D - X - CLOSE; z = MUF / s"
 SPAN_FORMULA = "CUMUF = sum of MUF; z = CUMUF / sqrt(1' Sigma 1)"
 PAGE_FORMULA = "S_t = max(0, S_(t-1) + SITMUF_t - k); alarm S > h"
-Z_SPAN = 3.0
 COLUMNS = (
     "to",
     "book",
@@ -246,10 +245,11 @@ def _whole_span(case: _Case) -> list[Finding]:
     places = range(len(case.periods))
     cumulated = _kinder(case.balances, "cumuf", "sigma_cumuf", len(case.periods) - 1)
     judged = _Judged(case, cumulated)
-    beyond = abs(cumulated.z) > Z_SPAN
+    limit = case.shelf.parameters.cumuf_z
+    beyond = abs(cumulated.z) > limit
     found = [
         _span_finding(
-            case, judged, span, beyond, places, "whole span", cumulated.z, Z_SPAN, SPAN_FORMULA, table
+            case, judged, span, beyond, places, "whole span", cumulated.z, limit, SPAN_FORMULA, table
         )
     ]
     if sums is None:
