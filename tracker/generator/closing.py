@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tracker.core.errors import BadInput
-from tracker.generator.lines import CHINA, HOME, QUARTERS, SERVER, Lines, Totals, licence_place
+from tracker.generator.lines import CHINA, HOME, QUARTERS, SERVER, STALE_DAYS, Lines, Totals, licence_place
 from tracker.generator.tables import FIRST_DAY, Ref, Table, as_date, dice
 from tracker.generator.world import (
     CHIPS,
@@ -31,7 +31,7 @@ from tracker.generator.world import (
 KINDS = (
     "shipper-receiver difference", "claim above ledger", "claim below ledger", "conflict of claims", "negative balance",
     "date before first shipping", "power impossible", "licence missing", "over licence", "licence before validity",
-    "licence by another party", "licence drawn twice", "yearly cap exceeded", "ratio exceeded",
+    "licence by another party", "licence drawn twice", "yearly cap exceeded", "ratio exceeded", "transit overdue",
 )  # fmt: skip
 LPP_TPP, CAP_DAY = 26_900_000.0, date(2025, 6, 1)
 """Limit per consignee and calendar year of License Exception LPP (15 CFR 740.29), and about when it is exceeded."""
@@ -164,7 +164,7 @@ def line_slug(world: World, place: int) -> str:
 def planted_count(world: World) -> int:
     """Lines that :func:`planted` makes: the discrepancies, and deliveries that keep honest exports within their ratio."""
     leaks, caps = world.settings.leaks, int(_lasts_until(world, CAP_DAY))
-    return leaks * (SRD_LINES + 3 + 2 + TWICE + caps) + len(_china_chips(world))
+    return leaks * (SRD_LINES + 4 + 2 + TWICE + caps) + len(_china_chips(world))
 
 
 def planted(closing: Closing, first: int) -> Lines:
@@ -177,6 +177,7 @@ def planted(closing: Closing, first: int) -> Lines:
         rows.append(_overdrawn(closing, first + len(rows), number))
         rows.append(_early(closing, first + len(rows), number))
         rows.append(_unlicensed(closing, first + len(rows), number))
+        rows.append(_never_arrived(closing, first + len(rows), number))
         rows.append(_before_validity(closing, first + len(rows), number))
         rows.append(_by_another(closing, first + len(rows), number))
         rows += _twice(closing, first + len(rows), number)
@@ -288,6 +289,16 @@ def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
         KINDS[7], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
     )
     return _row(world, chip, consignee, day, units)
+
+
+def _never_arrived(closing: Closing, place: int, number: int) -> dict[str, float]:
+    """A line told to be in transit long after it left."""
+    world = closing.world
+    chip, consignee, units = _old_chip(world, number), _open_operator(world, 60 + number), 768.0
+    day = world.settings.days - 2 * STALE_DAYS - number
+    area = f"org:{world.organization_slug(consignee)}"
+    closing.leak(KINDS[14], "TRANSIT", area, chip, "whole record", units, shipment=[line_slug(world, place)])
+    return _row(world, chip, consignee, day, units, got=np.nan) | {"received": np.nan}
 
 
 def _licensed(closing: Closing, number: int) -> int:

@@ -56,6 +56,7 @@ FREIGHT = "freight and insurance: the factor taken off the importer's values is 
 DATES = "dates: the figures are for different days or periods"
 SCOPES = "scope: the figures count different models"
 UNITS = "unit: the figures count different things"
+UNPUBLISHED = "contracts and licences are seldom published: others may exist that are not recorded here"
 LICENCE_UNSEEN = "licences are seldom published: one may exist that is not recorded here"
 PRESUMED = "receipts without a reported day came in between shipping and twice the usual lead time"
 CERTAIN = "This is arithmetic: no error of measurement, within what the sources state, explains it."

@@ -76,6 +76,18 @@ def _receiver_id(claim: ClaimRow, books: Books) -> int | None:
     return claim.counterparty_id
 
 
+def counts_from_the_first(claim: ClaimRow, books: Books) -> bool:
+    """Whether a figure counts all chips of its kind up to its last day: a running total, or a period that begins no later than
+    the first of them was shipped."""
+    if claim.period.last is None or claim.scope is None:
+        return False
+    if not claim.is_flow or claim.period.start is None:
+        return True
+    members = scopes.member_rows(claim.scope, books.chips) or []
+    first = [member.first_shipped_on for member in members]
+    return bool(first) and all(day is not None and claim.period.start <= day for day in first)
+
+
 # --- days ------------------------------------------------------------------------------------------------------------
 
 DayRange = tuple[date | None, date | None]

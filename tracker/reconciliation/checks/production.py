@@ -27,7 +27,7 @@ from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters
 from tracker.reconciliation.case_input import case_quantity
 from tracker.reconciliation.echoes import origins
-from tracker.reconciliation.position import claim_label
+from tracker.reconciliation.position import claim_label, counts_from_the_first
 from tracker.reconciliation.result import finding
 
 CODE = "PRODUCTION"
@@ -85,17 +85,7 @@ def _figures(books: Books, parameters: Parameters) -> Sequence[_Figure]:
 
 
 def _is_output(claim: ClaimRow, books: Books) -> bool:
-    return claim.status == "produced" and claim.kind == "production" and _counts_from_the_first(claim, books)
-
-
-def _counts_from_the_first(claim: ClaimRow, books: Books) -> bool:
-    if claim.period.last is None or claim.scope is None:
-        return False
-    if not claim.is_flow or claim.period.start is None:
-        return True
-    members = scopes.member_rows(claim.scope, books.chips) or []
-    first = [member.first_shipped_on for member in members]
-    return bool(first) and all(day is not None and claim.period.start <= day for day in first)
+    return claim.status == "produced" and claim.kind == "production" and counts_from_the_first(claim, books)
 
 
 def _is_largest(made: _Figure, outputs: Sequence[_Figure]) -> bool:
