@@ -20,6 +20,9 @@ from config import embedded
 from tracker.admin.unfold import UNFOLD  # noqa: F401 - how the admin looks: read by the theme
 from tracker.core.version import VERSION
 
+# Matrix products add up in one order on one thread, so that a run says the same on any machine; numpy reads this when it loads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 STATE_DIR = embedded.state_dir()  # what this checkout keeps to itself: servers, keys, files
 env = environ.Env()

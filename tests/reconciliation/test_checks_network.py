@@ -104,6 +104,15 @@ def test_a_mistyped_sum_is_named_with_what_the_others_say():
     assert status["org:vendor", "org:reseller"].sd < 650
 
 
+def test_the_report_worth_verifying_first_is_named():
+    (one,) = found(*world())
+    first = one.numbers["verify_first"][0]
+    assert "production" in first["label"] or "Vendor" in first["label"]
+    assert 0 < first["share"] <= 1
+    settle = next(part.body for part in one.sections if part.heading == "What would settle it")
+    assert first["label"] in settle
+
+
 def test_reports_that_agree_leave_a_result_without_a_finding():
     (one,) = found(*world())
     assert (one.verdict, one.is_finding, one.severity) == ("consistent", False, "info")

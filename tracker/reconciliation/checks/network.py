@@ -36,6 +36,7 @@ from tracker.reconciliation.adjustment import (
     bounded,
     solve,
     with_violated,
+    worth_verifying,
 )
 from tracker.reconciliation.books import Books, Estimate, Evidence, Finding, Parameters, Scope
 from tracker.reconciliation.gross_errors import (
@@ -65,6 +66,8 @@ PARTITION = "network"
 
 FORMULA = "gamma = r' S^-1 r on rank S degrees of freedom; T = (h' S^-1 r)^2 / (h' S^-1 h); b = (h' S^-1 r) / (h' S^-1 h)"
 NAME_LIMIT, KEY_LIMIT = 120, 200
+CANDIDATES, NAMED_FIRST = 200, 5
+"""Reports (the least certain ones) that are asked what verifying them would tell, and how many of them a result names."""
 PERIOD = "whole known period"
 
 
@@ -135,7 +138,8 @@ class _Judged:
             words += f"(gamma = {explain.number(solution.gamma)} on {solution.dof} degrees of freedom)."
         told = explain.Story(
             compared=self._compared(), sides=(), difference="None." if p is None or verdict == "consistent" else words,
-            surprise=words, open=(), settle="Nothing needs to be settled.", assumptions=self._assumptions(),
+            surprise=words, open=(), settle=self._first_to_verify() or "Nothing needs to be settled.",
+            assumptions=self._assumptions(),
         )  # fmt: skip
         return finding(
             check=CODE, area=area, scope=scopes.key(self.places[0].scope), period=PERIOD, counterpart=self.name, verdict=verdict,
@@ -169,6 +173,7 @@ class _Judged:
         told = story(
             self._compared(), suspicion, self._names(suspicion), fit, magnitude, self._assumptions()[3:]
         )
+        told = replace(told, settle=f"{told.settle} {self._first_to_verify()}".strip())
         mdg = significance.MDG_FACTOR * sigma
         return finding(
             check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, counterpart=_short(key, KEY_LIMIT), verdict=verdict,
@@ -220,7 +225,23 @@ class _Judged:
             "gamma": gamma, "dof": dof, "reports": len(self.network.reports), "balances": len(self.network.balances),
             "flows": len(self.network.flows), "component": self.name,
             "unobservable": int((~self.solution.observable).sum()), "at_zero": len(self.final.at_zero),
+            "verify_first": [
+                {"report": name, "label": self.whole.entries[name].label, "share": share} for name, share in self.worth
+            ],
         }  # fmt: skip
+
+    @cached_property
+    def worth(self) -> list[tuple[str, float]]:
+        """The reports whose verification would lower the variance of this network's estimates most, with the share of it."""
+        final = self.final.solution
+        rows = zip(final.network.reports, final.report_variances.tolist(), strict=True)
+        candidates = sorted(rows, key=lambda pair: (-pair[1], pair[0].id))[:CANDIDATES]
+        falls = worth_verifying(final, [row.id for row, _ in candidates])
+        whole = float(np.nansum(final.variances))
+        ranked = sorted(
+            ((name, fall / whole) for name, fall in falls.items() if whole), key=lambda row: (-row[1], row[0])
+        )
+        return [row for row in ranked[:NAMED_FIRST] if row[1] > 0]
 
     # --- words ----------------------------------------------------------------------------------------------------------------
 
@@ -255,6 +276,15 @@ class _Judged:
             for row in place.declared
         )
         return (LABELLED, CLOSED_ONLY, UNSPLIT, *list(dict.fromkeys(said))[:6], *self.whole.notes)
+
+    def _first_to_verify(self) -> str:
+        if not self.worth:
+            return ""
+        name, part = self.worth[0]
+        return (
+            f"Of all reports here, the one whose exact verification would tell most is {self.whole.entries[name].label}: "
+            f"it would take {explain.share(part)} off the variance of these estimates."
+        )
 
     def _names(self, suspicion: Suspicion) -> dict[str, Named]:
         names = {}
