@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
@@ -101,3 +102,14 @@ def test_a_probability_in_a_running_table_is_rounded_to_neither_none_nor_certain
     rows = [["a", 0.0], ["b", 2e-5], ["c", 0.25], ["d", 0.99997], ["e", 1.0]]
     kept = page.running_table({"running": {"columns": ["line", "p over"], "rows": rows}})
     assert [text for _, (text, _) in kept["rows"]] == ["0", "< 0.001", "0.25", "> 0.999", "1"]
+
+
+def test_what_is_overdue_is_listed_with_the_longest_first():
+    days = {"later": date(2026, 2, 27), "long": date(2025, 1, 1), "due today": RUN.as_of, "no day": None}
+    lines = [line(key, due_on=due) for key, due in days.items()]
+    lines += [line("resolved", due_on=date(2025, 1, 1), is_resolved=True)]
+    lines += [line("quiet", due_on=date(2025, 1, 1), is_discrepancy=False, severity="info")]
+    made = page.context(data(*lines))
+    assert [(row["line"].key, due) for row, due in made["overdue"]] == [
+        ("long", date(2025, 1, 1)), ("later", date(2026, 2, 27)),
+    ]  # fmt: skip

@@ -8,12 +8,14 @@ import re
 from datetime import date
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from tests import factories
 from tracker import models
 from tracker.core.errors import BadInput
 from tracker.reports.services import build_report, render
+from tracker.reviews.services import resolve
 
 pytestmark = pytest.mark.django_db
 
@@ -228,3 +230,21 @@ def test_queries_do_not_grow_with_the_findings(world, django_assert_max_num_quer
         factories.finding(run, evidence=(claim, moved), check_code="GAP", counterpart=str(index))
     with django_assert_max_num_queries(60):
         render(run)
+
+
+def test_overdue_lines_stand_in_the_report_and_a_later_decision_leaves_it_as_it_was(world):
+    run, found = world[3], world[4]
+    models.Discrepancy.objects.update(due_on=date(2025, 12, 31))
+    html = render(run).html
+    assert 'id="overdue"' in html
+    assert "2025-12-31" in html.split('id="overdue"')[1].split("</section>")[0]
+
+    run.finished_at = timezone.now()
+    run.save()
+    reviewer = User.objects.create_user("zhang")
+    resolve(found.discrepancy, reviewer, "timing", "The chips were under way until March.")
+    assert render(run).html == html
+
+    run.finished_at = timezone.now()
+    run.save()
+    assert 'id="overdue"' not in render(run).html

@@ -105,6 +105,11 @@ def context(data: ReportData) -> dict[str, Any]:
         "forests": forests(lines),
         "found": len(found),
         "overview": [summary(line, anchors) for line in found[:MAX_TABLE_ROWS]],
+        "overdue": [
+            (summary(line, anchors), line.due_on)
+            for line in tables.overdue(lines, data.run.as_of)[:MAX_TABLE_ROWS]
+        ],
+        "timeliness_days": data.run.parameters.get("timeliness_days", 90),
         "cards": [card(line, data) for line in cards],
         "cards_left_out": len(found) - len(cards),
         "consistent": sum(line.verdict == "consistent" for line in quiet),

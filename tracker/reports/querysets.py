@@ -9,8 +9,8 @@ findings.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -43,6 +43,7 @@ from tracker.reports.tables import (
     number,
 )
 from tracker.rules.models import ExportRule
+from tracker.runs.querysets import resolved_at_close
 from tracker.shipments.models import Shipment
 from tracker.sources.models import Source, Verification
 
@@ -101,21 +102,23 @@ class Reading:
     def lines(self, run: ReconciliationRun) -> Iterator[Line]:
         """The findings of a run in the order of their keys, each with its evidence."""
         keys = list(run.findings.order_by("key").values_list("id", flat=True))
+        resolved = resolved_at_close(run)
         for start in range(0, len(keys), SLICE):
             rows = run.findings.filter(id__in=keys[start : start + SLICE]).select_related(
                 "discrepancy__first_run"
             )
-            yield from self._lines(list(rows.order_by("key")))
+            yield from self._lines(list(rows.order_by("key")), resolved)
 
-    def _lines(self, findings: Sequence[Finding]) -> Iterator[Line]:
+    def _lines(self, findings: Sequence[Finding], resolved: Collection[int]) -> Iterator[Line]:
         pieces = list(Evidence.objects.filter(finding__in=findings).order_by("finding_id", "order"))
         evidence = self._evidence(pieces)
         areas = self.area_names({row.area for row in findings})
         scopes = self.scope_names({row.scope for row in findings})
         for row in findings:
-            yield _line(
+            line = _line(
                 row, areas.get(row.area, row.area), scopes.get(row.scope, row.scope), tuple(evidence[row.id])
             )
+            yield replace(line, is_resolved=row.discrepancy_id in resolved)
 
     def area_names(self, areas: Iterable[str]) -> dict[str, str]:
         """Readable names of areas like ``site:colossus-1`` or ``country:MY``."""
@@ -421,6 +424,7 @@ def _line(row: Finding, area: str, scope: str, evidence: tuple[EvidenceLine, ...
         sections=tuple((part["heading"], part["body"]) for part in row.sections),
         numbers=row.numbers,
         first_run=row.discrepancy.first_run.key if row.discrepancy else "",
+        due_on=row.discrepancy.due_on if row.discrepancy else None,
         evidence=evidence,
         page=finding_page(row.pk),
     )

@@ -173,6 +173,8 @@ class Line:
     sections: tuple[tuple[str, str], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
     first_run: str = ""
+    due_on: date | None = None
+    is_resolved: bool = False  # by a person, when the run was closed
     evidence: tuple[EvidenceLine, ...] = ()
     page: str = ""  # where its text stands with the tree of what it rests on
 
@@ -306,6 +308,16 @@ class FamilyLine:
     m: int
     reported: int
     inconclusive: int
+
+
+def overdue(lines: Iterable[Line], on: date) -> tuple[Line, ...]:
+    """Discrepancies that nobody resolved and that were due before a day, the longest overdue first, ties by key."""
+    late = [
+        line
+        for line in lines
+        if line.is_discrepancy and not line.is_resolved and line.due_on and line.due_on < on
+    ]
+    return tuple(sorted(late, key=lambda line: (line.due_on or on, line.key)))
 
 
 def ordered(lines: Iterable[Line]) -> tuple[Line, ...]:
