@@ -143,15 +143,17 @@ def sitmuf(found: Balances) -> tuple[float, ...]:
     return tuple(values)
 
 
-def page(values: Sequence[float], k: float, h: float) -> tuple[tuple[float, ...], tuple[int, ...]]:
-    """Page's test of a rise: ``S_t = max(0, S_(t-1) + y_t - k)``, and the indices (from 0) where S > h.
+def page(
+    values: Sequence[float], k: float, h: float, start: float = 0.0
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Page's test of a rise: ``S_t = max(0, S_(t-1) + y_t - k)`` from ``start`` on, and the indices (from 0) where S > h.
 
     On independent standard normal values with k = 0.5 one side raises a false alarm once in about 335 periods for h = 4 and 931
     for h = 5 (E. S. Page, Continuous inspection schemes, Biometrika 41, 1954).
     """
     sums: list[float] = []
     for value in values:
-        sums.append(max(0.0, (sums[-1] if sums else 0.0) + value - k))
+        sums.append(max(0.0, (sums[-1] if sums else start) + value - k))
     return tuple(sums), tuple(index for index, one in enumerate(sums) if exceeds(one, h))
 
 
@@ -164,16 +166,19 @@ class Cusum:
     alarm: tuple[int, ...]
 
 
-def cusum(readings: Sequence[float], target: float, allowance: float, limit: float) -> Cusum:
-    """``C+ = max(0, C+ + x - (target + K))`` and ``C- = max(0, C- + (target - K) - x)``, from 0.
+def cusum(
+    readings: Sequence[float], target: float, allowance: float, limit: float, start: float = 0.0
+) -> Cusum:
+    """``C+ = max(0, C+ + x - (target + K))`` and ``C- = max(0, C- + (target - K) - x)``, both from ``start`` (a head start of
+    half the limit sees soonest what is wrong from the beginning).
 
     D. C. Montgomery, Introduction to Statistical Quality Control, chapter on cumulative sum charts.
 
     >>> cusum([10, 12, 13], target=10, allowance=1, limit=5).upper
     (0.0, 1.0, 3.0)
     """
-    upper, rises = page([value - target for value in readings], allowance, limit)
-    lower, falls = page([target - value for value in readings], allowance, limit)
+    upper, rises = page([value - target for value in readings], allowance, limit, start)
+    lower, falls = page([target - value for value in readings], allowance, limit, start)
     return Cusum(upper, lower, tuple(sorted({*rises, *falls})))
 
 

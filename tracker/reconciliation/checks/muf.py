@@ -20,6 +20,7 @@ What it does not say. Where a difference went or came from; counts are taken on 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -98,11 +99,12 @@ class _Value:
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """Per area and scope with successive counts: one result per period, then the whole span and Page's test of several; or one
     that says why nothing is tested. Sorted by area, then scope."""
-    shelf = Shelf(books, parameters)
+    shelf: Shelf | None = None  # made where a book is whole: elsewhere no movement is asked
     found: list[Finding] = []
     for area, scope, counts in counted(books, parameters):
         whole = chains(area, scope, counts, books)
         for chain in whole:
+            shelf = shelf or Shelf(books, parameters)
             found += _judged(chain, shelf)
         if not whole and len(counts) > 1:
             found.append(_not_tested(area, scope, counts, "the book is not declared whole", (), books))
@@ -517,24 +519,56 @@ def surprise(
 
 @dataclass
 class _Given:
-    """Records and periods as a worked case writes them; ``ref`` names a record given elsewhere: one and the same."""
+    """Records and periods as a worked case writes them.
+
+    ``ref`` names a record given elsewhere: one and the same. So is a count that closes a period and, given once more with equal
+    figures, opens a later one; any other record that bears a name again in another period is another record.
+    """
 
     records: dict[str, Quantity] = field(default_factory=dict)
     periods: list[list[Entry]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    _given: dict[str, list[tuple[int, str, str]]] = field(default_factory=lambda: defaultdict(list))
 
     def read(self, periods: Sequence[Mapping[str, Any]], parameters: Parameters) -> None:
-        for number, period in enumerate(periods):
-            entries = []
-            for place, row in enumerate(period["records"]):
-                name = str(row.get("ref", row.get("id", f"record {place} of period {number}")))
-                if "ref" not in row:
-                    amount = case_quantity(row, parameters)
-                    if self.records.setdefault(name, amount) != amount:
-                        raise BadInput(f"two different records are called {name!r}")
-                entries.append(Entry(name, str(row["role"])))
-            self.periods.append(entries)
-            self.names.append(str(period.get("id", number + 1)))
+        told = [
+            [
+                (row, self._record(row, number, place, parameters))
+                for place, row in enumerate(period["records"])
+            ]
+            for number, period in enumerate(periods)
+        ]
+        for number, rows in enumerate(told):
+            self.names.append(str(periods[number].get("id", number + 1)))
+            self.periods.append(
+                [Entry(name or self._named(str(row["ref"]), number), str(row["role"])) for row, name in rows]
+            )
+
+    def _record(self, row: Mapping[str, Any], number: int, place: int, parameters: Parameters) -> str:
+        """The name under which a record is kept; empty for a reference."""
+        if "ref" in row:
+            return ""
+        own = str(row.get("id", f"record {place} of period {number}"))
+        amount, before = case_quantity(row, parameters), self._given[own]
+        if (
+            before
+            and row["role"] == "open"
+            and before[-1][2] == "close"
+            and self.records[before[-1][1]] == amount
+        ):
+            return before[-1][1]
+        if before and before[-1][0] == number:
+            raise BadInput(f"two records of period {number + 1} are called {own!r}")
+        name = f"{own} of period {number}" if before else own
+        self.records[name] = amount
+        before.append((number, name, str(row["role"])))
+        return name
+
+    def _named(self, own: str, number: int) -> str:
+        """The last record of that name up to a period, else the first after it; an unknown name the balance will refuse."""
+        given = self._given.get(own, [])
+        earlier = [name for at, name, _ in given if at <= number]
+        return earlier[-1] if earlier else given[0][1] if given else own
 
 
 def _muf_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
@@ -589,11 +623,18 @@ def _case_story(
 
 
 def _cusum_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    """``K`` and ``H`` in the units of the readings, or ``k`` and ``h`` in standard deviations ``sigma`` of them."""
+    """``K`` and ``H`` in the units of the readings, or ``k`` and ``h`` in standard deviations ``sigma`` of them; ``headstart``:
+    what both sums begin with."""
     unit = float(given.get("sigma", 1))
     allowance = float(given["K"]) if "K" in given else float(given["k"]) * unit
     limit = float(given["H"]) if "H" in given else float(given["h"]) * unit
-    found = sequence.cusum([float(one) for one in given["x"]], float(given["target"]), allowance, limit)
+    found = sequence.cusum(
+        [float(one) for one in given["x"]],
+        float(given["target"]),
+        allowance,
+        limit,
+        float(given.get("headstart", 0)),
+    )
     return {"upper": list(found.upper), "lower": list(found.lower), "alarm": list(found.alarm)}
 
 

@@ -62,14 +62,15 @@ class _Figure:
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """One result per place and pair of figures of neighbouring rungs; sorted by place, then by the lower figure."""
-    shelf = Shelf(books, parameters)
+    shelf: Shelf | None = None  # made where a contract or licence limits: elsewhere no movement is asked
     found = []
     for area, figures in _places(books, parameters):
         for lower in _latest(figures):
             if higher := _higher(lower, figures, books):
-                found.append(_against_claim(area, lower, higher, shelf))
+                found.append(_against_claim(area, lower, higher, books, parameters))
         for limit in figures:
             if limit.rung == 0 and _limits(limit, books):
+                shelf = shelf or Shelf(books, parameters)
                 found += _against_ledger(area, limit, shelf)
     return found
 
@@ -133,11 +134,15 @@ def _higher(lower: _Figure, figures: Iterable[_Figure], books: Books) -> _Figure
     return min(fitting, key=lambda one: (-one.rung, one.day, -one.amount.mu, one.claim.slug), default=None)
 
 
-def _against_claim(area: Area, lower: _Figure, higher: _Figure, shelf: Shelf) -> Finding:
+def _against_claim(
+    area: Area, lower: _Figure, higher: _Figure, books: Books, parameters: Parameters
+) -> Finding:
     claim, amount = lower.claim, lower.amount
     step = total([(1.0, amount), (-1.0, higher.amount)])
     row = Evidence(claim.ref, claim.status, claim_label(claim, amount), amount.mu)
-    return _judged(area, lower.scope, claim.status, claim.slug, step, [row], [amount.grade], higher, shelf)
+    return _judged(
+        area, lower.scope, claim.status, claim.slug, step, [row], [amount.grade], higher, books, parameters
+    )
 
 
 def _against_ledger(area: Area, limit: _Figure, shelf: Shelf) -> list[Finding]:
@@ -152,7 +157,20 @@ def _against_ledger(area: Area, limit: _Figure, shelf: Shelf) -> list[Finding]:
     step = total([*((1.0, line.quantity) for line in lines), (-1.0, limit.amount)])
     rows = [Evidence(line.movement.ref, "ledger", shelf.label(line), line.quantity.mu) for line in lines]
     grades = [line.quantity.grade for line in lines]
-    return [_judged(area, limit.scope, LEDGER, limit.claim.slug, step, rows, grades, limit, shelf)]
+    return [
+        _judged(
+            area,
+            limit.scope,
+            LEDGER,
+            limit.claim.slug,
+            step,
+            rows,
+            grades,
+            limit,
+            shelf.books,
+            shelf.parameters,
+        )
+    ]
 
 
 def _judged(
@@ -164,9 +182,9 @@ def _judged(
     lower: list[Evidence],
     grades: list[str],
     higher: _Figure,
-    shelf: Shelf,
+    books: Books,
+    parameters: Parameters,
 ) -> Finding:
-    parameters = shelf.parameters
     z = significance.z_score(step.mu, step.s)
     certain, upward = z == math.inf, z >= significance.Z_ONE_SIDED
     p = significance.one_sided_p(z)
@@ -213,7 +231,7 @@ def _judged(
         gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=mdg,
         severity=significance.severity(sq, weakest, cap=cap) if is_finding else "info", strength=significance.strength(z),
         weakest_grade=weakest, formula=FORMULA, sections=explain.sections(story),
-        evidence=(*named[:MOST_EVIDENCE], shared[-1], *scopes.specification(scope, shelf.books.chips)),
+        evidence=(*named[:MOST_EVIDENCE], shared[-1], *scopes.specification(scope, books.chips)),
         numbers={"mdg_sq": mdg_sq, "lower": below, "higher": higher.amount.mu},
     )  # fmt: skip
 
