@@ -449,7 +449,7 @@ class CellFilter(LedgerFilterSet):
     run = slugs("run", "key")
     area = slugs("area", "key")
     scope = slugs("scope", "key")
-    not_filtered = ("muf_sigma", "floors", "random", "house", "systematic")
+    not_filtered = ("muf_sigma", "floors", "random", "shared_in", "shared_out")
 
     class Meta:
         model = models.BalanceCell

@@ -1,6 +1,6 @@
 """Roll call: every table of the app, so that Django finds it and doors import it from one place."""
 
-from tracker.balances.models import BalanceArea, BalanceCell, BalanceHouse, BalancePlug, BalanceScope
+from tracker.balances.models import BalanceArea, BalanceCell, BalancePlug, BalanceScope
 from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
 from tracker.claims.models import Claim, ClaimConflict, ClosedBook
 from tracker.core.models import RecordVersion, Versioned
@@ -46,7 +46,6 @@ __all__ = [
     "Alias",
     "BalanceArea",
     "BalanceCell",
-    "BalanceHouse",
     "BalancePlug",
     "BalanceScope",
     "Chip",

@@ -99,7 +99,7 @@ def test_every_table_has_a_page_or_stands_on_that_of_its_owner():
         "balancearea",
         "balancescope",
     }
-    marks_of_the_machinery = {"screenedorganization", "screenedparty", "balancehouse"}
+    marks_of_the_machinery = {"screenedorganization", "screenedparty"}
     assert tables - set(OURS) == on_the_page_of_their_owner | marks_of_the_machinery
 
 

@@ -21,7 +21,7 @@ PARTS = {
 }  # fmt: skip
 """Tables shown within the details of another."""
 
-MARKS = {"BalanceHouse", "ScreenedOrganization", "ScreenedParty"}
+MARKS = {"ScreenedOrganization", "ScreenedParty"}
 """Which state of a record was screened last, and how a book's shared errors add up: of use to the machinery alone."""
 
 NOT_SHOWN = {
@@ -31,7 +31,7 @@ NOT_SHOWN = {
     "written_by": "a name of staff",
     "lease_until": "how workers share a run", "request_key": "of use to the asker alone",
     "scratch": "gone when the run is closed",
-    "floors": "how a book is put together again", "random": "as floors", "house": "as floors", "systematic": "as floors",
+    "floors": "how a book is put together again", "random": "as floors", "shared_in": "as floors", "shared_out": "as floors",
     "html": "a download", "csv": "a download", "result": "in the detail, as rules/diff/ gives it",
 }  # fmt: skip
 

@@ -102,7 +102,7 @@ class BalanceCell(models.Model):
     dispatches = models.FloatField()
     exits = models.FloatField(default=0)
     book = models.FloatField()
-    sigma = models.FloatField(help_text="Standard deviation of the book.")
+    sigma = models.FloatField(help_text="Standard deviation of the book, an upper bound.")
     close = models.FloatField(null=True, help_text="Inventory reported for the end of the month.")
     muf = models.FloatField(null=True, help_text="Book less reported inventory.")
     muf_sigma = models.FloatField(null=True, help_text="Standard deviation of that difference.")
@@ -120,13 +120,10 @@ class BalanceCell(models.Model):
     random = models.FloatField(
         default=0, help_text="Sum of the random variances of the month's lines (chips squared)."
     )
-    house = models.BigIntegerField(
-        default=0,
-        help_text="Source house whose shared error the month carries; 0: none, -1: several (their rows stand apart).",
+    shared_in = models.FloatField(
+        default=0, help_text="Sum of the errors that the month's incoming lines share with others, in chips."
     )
-    systematic = models.FloatField(
-        default=0, help_text="Signed sum of that house's systematic errors of the month, in chips."
-    )
+    shared_out = models.FloatField(default=0, help_text="The same of outgoing lines.")
 
     class Meta:
         ordering = ["run", "area", "scope", "month"]
@@ -145,27 +142,6 @@ class BalanceCell(models.Model):
     @property
     def coverage(self) -> str:
         return self.Coverage.CLOSED if self.is_closed else self.Coverage.PARTIAL
-
-
-class BalanceHouse(models.Model):
-    """The part of one house in a cell whose lines come from several houses: what shared errors are added up from."""
-
-    run = models.ForeignKey("tracker.ReconciliationRun", on_delete=models.CASCADE, related_name="+")
-    area = models.ForeignKey(BalanceArea, on_delete=models.PROTECT, related_name="+")
-    scope = models.ForeignKey(BalanceScope, on_delete=models.PROTECT, related_name="+")
-    month = models.DateField()
-    house = models.BigIntegerField()
-    systematic = models.FloatField()
-
-    class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["run", "area", "scope", "month", "house"], name="balancehouse_once"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.area} {self.scope} {self.month} house {self.house}"
 
 
 class BalancePlug(Versioned):

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
+from django.db import connection, transaction
+
+from tracker.balances.books import (
+    CELL,
+    KINDS,
+    TERMS,
+    Columns,
+    country_code,
+    kinds_and_objects,
+    size,
+    taken,
+)
 from tracker.balances.models import BalanceArea, BalanceScope
+from tracker.balances.reading import EPOCH, Array
+from tracker.core.columns import HEADER, TRAILER, Column, packed
+from tracker.core.countries import COUNTRIES
+from tracker.core.models import RecordVersion
+from tracker.core.quantity import SIGNIFICANT_DIGITS
 
 Named = tuple[str, int, str]
 """Kind, key of the object, and the key that readers see."""
@@ -20,7 +39,7 @@ def scope_ids(named: Iterable[Named]) -> dict[tuple[str, int], int]:
     return _ids(BalanceScope, named)
 
 
-def _ids(model: type[BalanceArea] | type[BalanceScope], named: Iterable[Named]) -> dict[tuple[str, int], int]:
+def _ids(model: Any, named: Iterable[Named]) -> dict[tuple[str, int], int]:
     wanted = sorted(
         set(named)
     )  # in one order, so that two runs that name the same areas do not wait for each other
@@ -35,3 +54,208 @@ def _ids(model: type[BalanceArea] | type[BalanceScope], named: Iterable[Named]) 
     found = model.objects.filter(kind__in=kinds).values_list("kind", "object_id", "id")
     asked = {(kind, pk) for kind, pk, _ in wanted}
     return {(kind, pk): area for kind, pk, area in found.iterator() if (kind, pk) in asked}
+
+
+# --- a run's cells ----------------------------------------------------------------------------------------------------
+
+LARGE = 100_000
+"""Lines from which a run's cells get a table of their own: below, one more table costs more than it saves."""
+CELL_COLUMNS: tuple[Column, ...] = (
+    ("id", "i8"), ("run_id", "i8"), ("area_id", "i8"), ("scope_id", "i8"), ("month", "i4"), ("opening", "f8"),
+    *((term, "f8") for term in TERMS), ("book", "f8"), ("sigma", "f8"), ("close", "f8"), ("muf", "f8"), ("muf_sigma", "f8"),
+    ("lines", "i4"), ("floors", "i4"), ("at_least", "?"), ("is_closed", "?"), ("is_gone", "?"), ("random", "f8"),
+    ("shared_in", "f8"), ("shared_out", "f8"),
+)  # fmt: skip
+_INVENTORY = frozenset({"close", "muf", "muf_sigma"})
+_WRITE = 100_000  # cells packed at once
+_IDS_LOCK = 7_203_117
+
+
+def cell_table(run_id: int) -> str:
+    """The table of a large run's own cells, while they are written and after."""
+    return f"tracker_balancecell_r{int(run_id)}"
+
+
+def begin_cells(run_id: int, lines: int) -> bool:
+    """Make a table for the cells of a large run, without indexes; True if the run is one."""
+    if lines < LARGE:
+        return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {cell_table(run_id)} (LIKE tracker_balancecell INCLUDING DEFAULTS,"
+            f" CONSTRAINT mine CHECK (run_id = {int(run_id)}))"
+        )
+    return True
+
+
+def has_own_table(run_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [cell_table(run_id)])
+        return bool(cursor.fetchone()[0])
+
+
+def finish_cells(run_id: int) -> None:
+    """Index a large run's cells in bulk and hang them into the table that readers see; nothing to do for others, or twice."""
+    if not has_own_table(run_id):
+        return
+    table = cell_table(run_id)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT relispartition FROM pg_class WHERE oid = %s::regclass", [table])
+        if cursor.fetchone()[0]:
+            return
+        cursor.execute("SET LOCAL maintenance_work_mem = '256MB'")
+        cursor.execute(
+            f"ALTER TABLE {table} ADD PRIMARY KEY (run_id, id), ADD UNIQUE (run_id, area_id, scope_id, month)"
+        )
+        cursor.execute(
+            f"ALTER TABLE tracker_balancecell ATTACH PARTITION {table} FOR VALUES IN ({int(run_id)})"
+        )
+        cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT mine")
+        cursor.execute(f"ANALYZE {table}")
+
+
+def drop_cells(run_id: int) -> None:
+    """Forget the cells of a run that came to nothing or is no longer wanted."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {cell_table(run_id)}")
+        cursor.execute("DELETE FROM tracker_balancecell WHERE run_id = %s", [run_id])
+
+
+def write_cells(
+    run_id: int,
+    found: Columns,
+    scope_names: Mapping[int, str],
+    closed: Array | None = None,
+    gone: Array | None = None,
+) -> int:
+    """Copy CELL rows of a run into its table; returns cells written.
+
+    ``scope_names``: key of each scope that readers see. ``closed``, ``gone``: flags beside the cells. Runs in the caller's
+    transaction: a share that dies leaves no cell.
+    """
+    count = size(found)
+    if not count:
+        return 0
+    places = _area_numbers(found["area"])
+    scopes = _scope_numbers(found["scope"], scope_names)
+    table = cell_table(run_id) if has_own_table(run_id) else "tracker_balancecell"
+    first = _reserved_ids(count)
+    common = {
+        "id": np.arange(first, first + count), "run_id": np.full(count, run_id), "area_id": places, "scope_id": scopes,
+        "month": _month_days(found["month"]), "is_closed": np.zeros(count, bool) if closed is None else closed,
+        "is_gone": np.zeros(count, bool) if gone is None else gone,
+    }  # fmt: skip
+    whole: Columns = {
+        **{name: found[name] for name, _ in CELL if name not in ("area", "scope", "month")},
+        **common,
+    }
+    whole["sigma"], whole["muf_sigma"] = significant(whole["sigma"]), significant(whole["muf_sigma"])
+    without = np.isnan(found["close"])
+    _copy_in(table, CELL_COLUMNS, taken(whole, without) if not without.all() else whole, _INVENTORY)
+    if not without.all():
+        _copy_in(table, CELL_COLUMNS, taken(whole, ~without), frozenset())
+    return count
+
+
+def significant(values: Array) -> Array:
+    """Numbers cut to the digits of a stored statistic (``core.quantity.stored``), over a column."""
+    known = np.isfinite(values) & (values != 0)
+    digits = np.zeros(len(values))
+    digits[known] = np.floor(np.log10(np.abs(values[known])))
+    scale = 10.0 ** (SIGNIFICANT_DIGITS - 1 - digits)
+    return np.where(known, np.rint(np.where(known, values, 0.0) * scale) / scale, values)
+
+
+def _month_days(months: Array) -> Array:
+    """First days of months as PostgreSQL counts days."""
+    first = (months.astype(np.int64) + 360).astype("datetime64[M]").astype("datetime64[D]")
+    return (first - np.datetime64(EPOCH, "D")).astype(np.int32)
+
+
+def _copy_in(table: str, columns: Sequence[Column], rows: Columns, null: frozenset[str]) -> None:
+    names = ", ".join(name for name, _ in columns)
+    count = len(rows[columns[0][0]])
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)") as copy,
+    ):
+        copy.write(HEADER)
+        for start in range(0, count, _WRITE):
+            copy.write(
+                packed({name: rows[name][start : start + _WRITE] for name, _ in columns}, columns, null)
+            )
+        copy.write(TRAILER)
+
+
+def _reserved_ids(count: int) -> int:
+    """The first of ``count`` ids that nobody else will take."""
+    with connection.cursor() as cursor:
+        # held only from one statement to the next, and not to the end of a transaction that may last minutes
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_IDS_LOCK])
+        try:
+            cursor.execute("SELECT nextval('tracker_balancecell_id_seq')")
+            first = int(cursor.fetchone()[0])
+            cursor.execute("SELECT setval('tracker_balancecell_id_seq', %s)", [first + count])
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_IDS_LOCK])
+    return first
+
+
+def register_areas() -> None:
+    """Give every organization, site and country of the ledger its balance area, with the name it goes by now."""
+    with connection.cursor() as cursor:
+        for kind, table in (
+            ("org", "tracker_organization"),
+            ("group", "tracker_organization"),
+            ("site", "tracker_datacenter"),
+        ):
+            cursor.execute(
+                f"INSERT INTO tracker_balancearea (kind, object_id, key)"
+                f" SELECT '{kind}', id, '{kind}:' || slug FROM {table} ORDER BY id"
+                " ON CONFLICT (kind, object_id) DO UPDATE SET key = EXCLUDED.key WHERE tracker_balancearea.key <> EXCLUDED.key"
+            )
+    area_ids(
+        [("world", 1, "world"), *(("country", country_code(code), f"country:{code}") for code in COUNTRIES)]
+    )
+
+
+def _area_numbers(areas: Array) -> Array:
+    """The row of each area among the balance areas."""
+    numbers = np.empty(len(areas), np.int64)
+    kinds, objects = kinds_and_objects(areas)
+    for place, kind in enumerate(KINDS):
+        mine = kinds == place
+        if not mine.any():
+            continue
+        wanted = np.unique(objects[mine])
+        known = _known_areas(kind, wanted)
+        lacking = np.setdiff1d(wanted, known[0])
+        if len(lacking):  # of records that were deleted since, or a code that is no country
+            area_ids((kind, int(pk), _lost_name(kind, int(pk))) for pk in lacking)
+            known = _known_areas(kind, wanted)
+        numbers[mine] = known[1][np.searchsorted(known[0], objects[mine])]
+    return numbers
+
+
+def _known_areas(kind: str, objects: Array) -> tuple[Array, Array]:
+    rows = BalanceArea.objects.filter(
+        kind=kind, object_id__gte=int(objects[0]), object_id__lte=int(objects[-1])
+    )
+    found = np.array(list(rows.order_by("object_id").values_list("object_id", "id")), np.int64).reshape(-1, 2)
+    return found[:, 0], found[:, 1]
+
+
+def _lost_name(kind: str, pk: int) -> str:
+    if kind == "country":
+        return f"country:{np.base_repr(pk, 36)}"
+    table = {"site": "tracker_datacenter"}.get(kind, "tracker_organization")
+    last = RecordVersion.objects.filter(table_name=table, object_id=pk).order_by("-version").first()
+    return f"{kind}:{last.row['slug'] if last else pk}"
+
+
+def _scope_numbers(scopes: Array, names: Mapping[int, str]) -> Array:
+    wanted = np.unique(scopes)
+    kind = ("chip", "family")
+    ids = scope_ids((kind[int(s) % 2], int(s) // 2, names[int(s)]) for s in wanted)
+    numbers = np.array([ids[kind[int(s) % 2], int(s) // 2] for s in wanted], np.int64)
+    return numbers[np.searchsorted(wanted, scopes)]

@@ -22,7 +22,7 @@ CREATE TABLE tracker_balancecell (
   dispatches double precision NOT NULL, exits double precision NOT NULL, book double precision NOT NULL,
   sigma double precision NOT NULL, close double precision, muf double precision, muf_sigma double precision,
   lines integer NOT NULL, floors integer NOT NULL, at_least boolean NOT NULL, is_closed boolean NOT NULL,
-  is_gone boolean NOT NULL, random double precision NOT NULL, house bigint NOT NULL, systematic double precision NOT NULL,
+  is_gone boolean NOT NULL, random double precision NOT NULL, shared_in double precision NOT NULL, shared_out double precision NOT NULL,
   PRIMARY KEY (run_id, id),
   CONSTRAINT balancecell_once UNIQUE (run_id, area_id, scope_id, month)
 ) PARTITION BY LIST (run_id);
@@ -87,20 +87,6 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ["key"],
             },
-        ),
-        migrations.CreateModel(
-            name="BalanceHouse",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("month", models.DateField()),
-                ("house", models.BigIntegerField()),
-                ("systematic", models.FloatField()),
-            ],
         ),
         migrations.CreateModel(
             name="BalancePlug",
@@ -540,20 +526,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddField(
-            model_name="balancehouse",
-            name="area",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tracker.balancearea"
-            ),
-        ),
-        migrations.AddField(
-            model_name="balancehouse",
-            name="run",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="tracker.reconciliationrun"
-            ),
-        ),
-        migrations.AddField(
             model_name="balanceplug",
             name="chip",
             field=models.ForeignKey(
@@ -603,13 +575,6 @@ class Migration(migrations.Migration):
                 fields=("kind", "object_id"),
                 name="balancescope_once",
                 violation_error_message="Known already.",
-            ),
-        ),
-        migrations.AddField(
-            model_name="balancehouse",
-            name="scope",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="tracker.balancescope"
             ),
         ),
         migrations.AddField(
@@ -738,12 +703,6 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="balancehouse",
-            constraint=models.UniqueConstraint(
-                fields=("run", "area", "scope", "month", "house"), name="balancehouse_once"
-            ),
-        ),
-        migrations.AddConstraint(
             model_name="closedbook",
             constraint=models.CheckConstraint(
                 condition=models.Q(
@@ -853,7 +812,10 @@ class Migration(migrations.Migration):
                         ("dispatches", models.FloatField()),
                         ("exits", models.FloatField(default=0)),
                         ("book", models.FloatField()),
-                        ("sigma", models.FloatField(help_text="Standard deviation of the book.")),
+                        (
+                            "sigma",
+                            models.FloatField(help_text="Standard deviation of the book, an upper bound."),
+                        ),
                         (
                             "close",
                             models.FloatField(
@@ -905,19 +867,13 @@ class Migration(migrations.Migration):
                             ),
                         ),
                         (
-                            "house",
-                            models.BigIntegerField(
-                                default=0,
-                                help_text="Source house whose shared error the month carries; 0: none, -1: several (their rows stand apart).",
-                            ),
-                        ),
-                        (
-                            "systematic",
+                            "shared_in",
                             models.FloatField(
                                 default=0,
-                                help_text="Signed sum of that house's systematic errors of the month, in chips.",
+                                help_text="Sum of the errors that the month's incoming lines share with others, in chips.",
                             ),
                         ),
+                        ("shared_out", models.FloatField(default=0, help_text="The same of outgoing lines.")),
                     ],
                     options={
                         "ordering": ["run", "area", "scope", "month"],

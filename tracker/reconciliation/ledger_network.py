@@ -28,11 +28,12 @@ from tracker.reconciliation.books import (
     ClosedBookRow,
     Evidence,
     FlowRow,
+    OrganizationRow,
     Parameters,
     Scope,
+    SiteRow,
 )
 from tracker.reconciliation.echoes import echo_groups
-from tracker.reconciliation.ledger import areas
 from tracker.reconciliation.network import Balance, Network, Report, merged
 from tracker.reconciliation.position import area_of, claim_label
 
@@ -499,3 +500,22 @@ def _order(row: FlowRow) -> tuple[str, ...]:
         row.destination, row.kind, row.house, row.shipped, row.received, row.uncounted, row.chips,
     )  # fmt: skip
     return tuple(str(part) for part in parts)
+
+
+def areas(
+    site_id: int | None,
+    organization_id: int | None,
+    country: str,
+    sites: Mapping[int, SiteRow],
+    organizations: Mapping[int, OrganizationRow],
+) -> frozenset[str]:
+    """The balance areas that one end of a movement lies in."""
+    names = set()
+    if site := sites.get(site_id or 0):
+        names.add(f"site:{site.slug}")
+        country = country or site.country
+    if (organization := organizations.get(organization_id or 0)) and not organization.is_aggregate:
+        names.add(f"org:{organization.slug}")
+    if country:
+        names.add(f"country:{country}")
+    return frozenset(names)

@@ -47,6 +47,7 @@ from tracker.judgement.parties import PartyBook
 from tracker.judgement.querysets import party_book
 from tracker.licences.models import Licence, LicenceItem
 from tracker.organizations.models import Organization
+from tracker.reconciliation import scopes
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
@@ -64,6 +65,7 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
+from tracker.reconciliation.inventories import HELD, scope_number
 from tracker.reconciliation.ledger_network import USE as NETWORK
 from tracker.reconciliation.ledger_network import cut_days
 from tracker.reconciliation.position import COUNTED, GONE
@@ -76,6 +78,9 @@ from tracker.shipments.querysets import counted, in_chips, sums
 from tracker.sources.models import Source
 
 KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
+"""Kinds of shares that are read as books; the lines are read as columns."""
+LotNumber = tuple[int, int, int, int]
+"""Shipper, consignee, scope and quarter of a lot, as columns write them (``sweep.LOT``)."""
 
 
 FLOW_COLUMNS = (
@@ -839,8 +844,85 @@ class Ledger:
         return self._assembled(claims, movements, {**sites, **self.sites(around)}, judged=True)
 
     def _by_scope(self, index: int, count: int) -> Books:
-        where = self._share_of_scopes(index, count)
-        return self._assembled(self.claims(where), self.movements(where), {})
+        return self._assembled(self.claims(self._share_of_scopes(index, count)), (), {})
+
+    # --- what a first look over the lines suspects --------------------------------------------------------------------
+
+    @cached_property
+    def numbered_scopes(self) -> dict[int, Scope]:
+        """Scopes by the number that columns of lines know them by."""
+        return {scope_number(scope): scope for scope in self.scopes.values()}
+
+    @cached_property
+    def material(self) -> dict[int, float]:
+        """The smallest number of chips of each scope whose difference is worth reporting; scopes of unknown performance lack."""
+        least = self.parameters.materiality_sq * self.parameters.significant_quantity_h100e
+        return {
+            number: least / scope.h100e_low
+            for number, scope in self.numbered_scopes.items()
+            if scope.h100e_low
+        }
+
+    @cached_property
+    def first_shipped(self) -> dict[int, date]:
+        """The earliest first shipping day over the chips of each scope, where all of them are known."""
+        found = {}
+        for number, scope in self.numbered_scopes.items():
+            days = [row.first_shipped_on for row in scopes.member_rows(scope, self.chips) or ()]
+            if days and all(days):
+                found[number] = min(day for day in days if day)
+        return found
+
+    @cached_property
+    def makers(self) -> dict[int, int]:
+        """The organization that makes each scope, if it is one."""
+        slugs = {number: scopes.vendors(scope, self.chips) for number, scope in self.numbered_scopes.items()}
+        ids = dict(
+            self.known(Organization).filter(slug__in=set().union(*slugs.values())).values_list("slug", "id")
+        )
+        return {
+            number: ids[slug]
+            for number, makers in slugs.items()
+            if len(makers) == 1
+            for slug in makers
+            if slug in ids
+        }
+
+    def inventories(self, numbers: Iterable[int]) -> tuple[ClaimRow, ...]:
+        """Claims of what is held of some scopes (as columns write them), for areas declared whole; none where nobody declares."""
+        if not self.closed_books:
+            return ()
+        of_scope = Q(chip_id__in=[n // 2 for n in numbers if n % 2 == 0]) | Q(
+            family_id__in=[n // 2 for n in numbers if n % 2]
+        )
+        return self.claims(of_scope & Q(status__in=HELD))
+
+    def lines_books(self, ids: Iterable[int]) -> Books:
+        """The books of single lines."""
+        return self._assembled((), self.movements(Q(id__in=sorted(ids))), {})
+
+    def chain_books(self, kind: str, holder: int, scope: int) -> Books:
+        """All that may have moved one organization's or site's book of a scope: a chain, whole."""
+        near = (
+            Q(consignee_id=holder) | Q(end_user_id=holder) | Q(shipper_id=holder) | Q(destination__operator_id=holder)
+            | Q(origin__operator_id=holder)
+        ) if kind == "org" else Q(destination_id=holder) | Q(origin_id=holder)  # fmt: skip
+        asked = self.numbered_scopes[scope]
+        tied = [key for key, other in self.scopes.items() if scopes.may_overlap(other, asked, self.chips)]
+        of_scope = Q(chip_id__in=[pk for kind, pk in tied if kind == "chip"])
+        of_scope |= Q(family_id__in=[pk for kind, pk in tied if kind == "family"])
+        return self._assembled((), self.movements(near & of_scope), {})
+
+    def lots_books(self, lines: Iterable[int], lots: Iterable[LotNumber]) -> Books:
+        """The books of single lines and of whole lots."""
+        where = Q(id__in=sorted(lines))
+        for shipper, consignee, scope, quarter in lots:
+            first = date(2000 + quarter // 4, quarter % 4 * 3 + 1, 1) if quarter >= 0 else None
+            after = first and (first + timedelta(days=95)).replace(day=1)
+            days = Q(shipped_on__gte=first, shipped_on__lt=after) if first else Q(shipped_on=None)
+            what = Q(family_id=scope // 2) if scope % 2 else Q(chip_id=scope // 2)
+            where |= Q(shipper_id=shipper or None, consignee_id=consignee or None) & what & days
+        return self._assembled((), self.movements(where), {})
 
     @cached_property
     def party_components(self) -> dict[int, int]:

@@ -15,9 +15,10 @@ cases it can compute. Its docstring is its page in the documentation. To add a c
   with the claims about those areas, of chips that families tie together;
 - ``licence``: licences tied by lines, consignments and onward goods, with every line that may draw on them, judged;
 - ``limit``: what movements add up to against the quantity limits of rules, for the keys that reach one (``flows``);
+- ``lines``: single movements and the running balances of places: not whole books, but the lines that a first look over all of
+  them (``sweep``) suspects, each with all that belongs to it;
 - ``route``: what exporting and importing countries report of the trade between two countries;
-- ``scope``: all claims and movements whose scopes could be of the same chips (one chip and the families
-  that hold it);
+- ``scope``: all claims whose scopes could be of the same chips (one chip and the families that hold it);
 - ``site``: a site with its powers and all claims about it.
 """
 
@@ -33,7 +34,18 @@ from typing import Any
 from tracker.reconciliation import checks as package
 from tracker.reconciliation.books import Books, Finding, Parameters
 
-PARTITIONS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
+PARTITIONS = (
+    "claim_subject",
+    "consignee",
+    "hub",
+    "licence",
+    "limit",
+    "lines",
+    "network",
+    "route",
+    "scope",
+    "site",
+)
 
 CaseFunction = Callable[[Any, Parameters, Mapping[str, Any]], dict[str, Any]]
 

@@ -10,30 +10,39 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
+from io import BytesIO
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
+from time import perf_counter
 from typing import Any
 
+import numpy as np
 import orjson
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 
-from tracker.balances.models import BalanceCell
-from tracker.balances.services import area_ids, scope_ids
+from tracker.balances.books import KINDS as AREA_KINDS
+from tracker.balances.books import ORG, Ends, Places, cells, ends, flows, kinds_and_objects
+from tracker.balances.querysets import line_chunks, line_counts, of_scopes, places
+from tracker.balances.reading import Array, amounts
+from tracker.balances.services import begin_cells, finish_cells, register_areas, write_cells
 from tracker.claims.models import Claim
 from tracker.core.errors import BadInput, CannotReconcile
+from tracker.core.period import quarter
 from tracker.core.quantity import stored
 from tracker.core.services import changed_since, settled_instant
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
 from tracker.reconciliation import lifecycle
-from tracker.reconciliation.books import Books, Parameters, Section
 from tracker.reconciliation.books import Finding as Found
+from tracker.reconciliation.books import Parameters, Section
+from tracker.reconciliation.checks import dates, running, srd, transit
 from tracker.reconciliation.explain import full_text, record_section
-from tracker.reconciliation.ledger import Cell, cells
+from tracker.reconciliation.inventories import anchors, whole_months
 from tracker.reconciliation.models import (
     Discrepancy,
     DiscrepancyEvent,
@@ -45,9 +54,10 @@ from tracker.reconciliation.models import (
     RunPartition,
 )
 from tracker.reconciliation.parameters import CHOSEN_BY_RUN, SETTINGS, Setting, defaults, with_settings
-from tracker.reconciliation.querysets import KINDS, Ledger
+from tracker.reconciliation.querysets import KINDS, Ledger, LotNumber
 from tracker.reconciliation.registry import checks
-from tracker.reconciliation.significance import judge
+from tracker.reconciliation.significance import CONTROLS, judge, judged
+from tracker.reconciliation.sweep import LOT, PAIR, Sweep
 from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment
 
@@ -60,10 +70,17 @@ GOING = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
 ROWS_PER_SHARE = 20_000
 NAMED_CHANGES = 10
 """How many changed records the reopening of a discrepancy names."""
+LINES = "lines"
+"""Kind of the shares that read lines as columns."""
+LINES_PER_SHARE = 1_000_000
+"""Lines that one worker reads as columns at a time: what bounds its memory (about 400 MB)."""
+BATCH = 2_000
+"""Movements whose findings are written at a time."""
 SEVERITY_RANK = {"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
 _JUDGING = (
-    "core", "chips", "organizations", "screening", "rules", "claims", "licences", "shipments", "judgement", "reconciliation",
+    "core", "chips", "organizations", "screening", "rules", "claims", "licences", "shipments", "judgement", "balances",
+    "reconciliation",
 )  # fmt: skip
 
 
@@ -104,14 +121,30 @@ def start_run(
         request_key=request_key,
     )
     run.signature = _signature(run)
+    register_areas()
+    shares = _line_shares(run)
     with transaction.atomic():
         run.key = _next_key(at)
         run.save()
+        run.layers = [run.id]
+        run.save(update_fields=["layers"])
+        RunPartition.objects.bulk_create(
+            RunPartition(
+                run=run,
+                kind=LINES,
+                index=index,
+                count=len(shares),
+                rows=share.rows,
+                scratch=_kept(scopes=share.scopes),
+            )
+            for index, share in enumerate(shares)
+        )
         RunPartition.objects.bulk_create(
             RunPartition(run=run, kind=kind, index=index, count=count)
             for kind, count in sorted(_share_counts(run).items())
             for index in range(count)
         )
+        begin_cells(run.id, sum(share.rows for share in shares))
     log.info(
         "run %s written down, as known at %s, %d shares", run.key, at.isoformat(), run.partitions.count()
     )
@@ -197,11 +230,44 @@ def _next_key(at: datetime) -> str:
     return f"{day}-{ReconciliationRun.objects.filter(key__startswith=f'{day}-').count() + 1}"
 
 
+@dataclass(frozen=True, slots=True)
+class _LineShare:
+    """Scopes (as columns write them) whose lines one worker reads."""
+
+    scopes: Array
+    rows: int
+
+
+def _line_shares(run: ReconciliationRun) -> list[_LineShare]:
+    """All lines, cut by scope into shares of about equal size: a chain lies in one of them, whole."""
+    counts = line_counts(run.as_known_at, run.parameters["records"] == "synthetic")
+    shares: list[tuple[int, list[int]]] = [
+        (0, []) for _ in range(max(2, -(-sum(counts.values()) // LINES_PER_SHARE)))
+    ]
+    for scope, lines in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        smallest = min(range(len(shares)), key=lambda i: (shares[i][0], i))
+        rows, scopes = shares[smallest]
+        shares[smallest] = (rows + lines, [*scopes, scope])
+    return [_LineShare(np.array(sorted(scopes), np.int64), rows) for rows, scopes in shares]
+
+
+def _kept(**arrays: Array) -> bytes:
+    """Arrays as the bytes that a share carries from one stage to the next."""
+    buffer = BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def _carried(share: RunPartition) -> dict[str, Array]:
+    with np.load(BytesIO(bytes(share.scratch)), allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
+
+
 def _share_counts(run: ReconciliationRun) -> dict[str, int]:
     claims, lines, sites = (_read(run, model).count() for model in (Claim, Shipment, DataCenter))
     named = _read(run, Shipment).filter(licence__isnull=False).count()
     rows = {
-        "claim_subject": claims, "consignee": lines, "scope": lines + claims, "site": sites + claims,
+        "claim_subject": claims, "consignee": lines, "scope": claims, "site": sites + claims,
         # lines that draw on a licence without naming it are about as many again; limits read sums, about four lines to each
         "licence": 2 * named, "limit": lines // 4,
         "network": 0, "hub": 0, "route": claims,  # hubs: sums of the whole ledger, whoever asks, so the fewest shares
@@ -275,21 +341,97 @@ def _locked_share(partition_id: int) -> str:
     if share.status == RunPartition.Status.DONE:
         return "taken"
     ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), Parameters(**run.parameters))
-    books = ledger.books(share.kind, share.index, share.count)
-    found: list[Found] = []
-    for check in checks():
-        if check.partition == share.kind:
-            stop_if_over(run.id)
-            found += check.find(books, ledger.parameters)
-    if share.kind == "scope":
-        _save_cells(run, books, cells(books.movements, books.sites, books.organizations, ledger.parameters))
+    began = perf_counter()
+    found, tests = _swept_lines(run, share, ledger) if share.kind == LINES else (_checked(share, ledger), {})
     _save_findings(run, found)
     _save_estimates(run, found)
     stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
-        status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error=""
-    )
+        status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error="", tests=tests,
+        seconds=round(perf_counter() - began, 3), peak_mb=getrusage(RUSAGE_SELF).ru_maxrss // 1024,
+    )  # fmt: skip
     return "done"
+
+
+def _checked(share: RunPartition, ledger: Ledger) -> list[Found]:
+    """What the checks of a kind of share find in its books."""
+    books = ledger.books(share.kind, share.index, share.count)
+    found: list[Found] = []
+    for check in checks():
+        if check.partition == share.kind:
+            stop_if_over(share.run_id)
+            found += check.find(books, ledger.parameters)
+    return found
+
+
+def _swept_lines(
+    run: ReconciliationRun, share: RunPartition, ledger: Ledger
+) -> tuple[list[Found], dict[str, int]]:
+    """Read the lines of a share as columns: draw up its books, and look for what the checks on lines have to judge.
+
+    Returns what was found by arithmetic, and the tests made by family; suspected differences between shipper and receiver wait
+    in the share's ``scratch`` for the control of false alarms.
+    """
+    parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
+    where = places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
+    sweep = Sweep(
+        parameters, run.as_of, parameters.lead_time_days, ledger.material, ledger.first_shipped, ledger.makers,
+    )  # fmt: skip
+    scopes = _carried(share)["scopes"].tolist()
+    blocks = []
+    for lines in line_chunks(run.as_known_at, synthetic, *of_scopes(scopes)):
+        read = amounts(lines, parameters)
+        sweep.add(lines, read)
+        blocks.append(ends(lines, read, where, parameters.lead_time_days))
+        stop_if_over(run.id)
+    if blocks:
+        _draw_up(run, ledger, blocks, where, scopes)
+    stop_if_over(run.id)
+    tests, pairs, lots = sweep.tests_of_pairs()
+    RunPartition.objects.filter(id=share.id).update(
+        rows=sweep.lines, scratch=_kept(scopes=np.array(scopes, np.int64), pairs=pairs, lots=lots)
+    )
+    return _suspected(ledger, sweep), {srd.FAMILY: tests}
+
+
+def _draw_up(
+    run: ReconciliationRun, ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
+) -> None:
+    """Write the cells of some scopes: one kind of area after the other, so that memory holds one at a time."""
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    blocks.clear()
+    inventories = anchors(ledger.inventories(scopes), ledger.closed_books, ledger.parameters)
+    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    for kind in range(len(AREA_KINDS)):
+        mine = {
+            key: by_month for key, by_month in inventories.items() if kinds_and_objects(key[0])[0] == kind
+        }
+        drawn = cells(flows(found, kind, where.groups), mine)
+        whole = (
+            whole_months(drawn, ledger.closed_books, ledger.numbered_scopes) if ledger.closed_books else None
+        )
+        write_cells(run.id, drawn, names, closed=whole)
+        for way in ("from", "to"):
+            if kind != ORG:  # groups are made from what organizations moved
+                del found[f"{way} {AREA_KINDS[kind]}"]
+
+
+def _suspected(ledger: Ledger, sweep: Sweep) -> list[Found]:
+    """The findings of the checks on lines and chains, from the records that the sweep suspects; SRD waits for all its tests."""
+    found: list[Found] = []
+    for suspects, check in ((sweep.early, dates), (sweep.stale, transit)):
+        if suspects:
+            found += check.find(ledger.lines_books(suspects), ledger.parameters)
+    for kind, holder, scope in sorted(sweep.overdrawn()):
+        books = ledger.chain_books(kind, holder, scope)
+        rows = books.organizations if kind == "org" else books.sites
+        asked = ledger.numbered_scopes[scope]
+        if row := rows.get(holder):  # groups of unnamed buyers keep no book
+            wanted = (f"{kind}:{row.slug}", f"{asked.kind}:{asked.slug}")
+            found += [
+                one for one in running.find(books, ledger.parameters) if (one.area, one.scope) == wanted
+            ]
+    return found
 
 
 def _hold(partition_id: int) -> bool:
@@ -443,6 +585,7 @@ def _finding_row(run: ReconciliationRun, key: str, item: Found, closing: Section
         sigma=item.sigma,
         statistic=item.statistic,
         p=item.p,
+        q=item.q,
         threshold=item.threshold,
         family=item.family or "",
         is_discrepancy=item.is_finding,
@@ -467,31 +610,6 @@ def _tell(row: Finding, sections: Sequence[Section]) -> None:
     row.text = full_text(sections)
 
 
-def _save_cells(run: ReconciliationRun, books: Books, rows: Iterable[Cell]) -> None:
-    rows = list(rows)
-    places = {("site", site.slug): site.ref.id for site in books.sites.values()}
-    places |= {("org", org.slug): org.ref.id for org in books.organizations.values()}
-    names = {cell.area: cell.area.split(":", 1) for cell in rows}
-    objects = {
-        key: (kind, int(name, 36) if kind == "country" else places[kind, name])
-        for key, (kind, name) in names.items()
-    }
-    scoped = {f"{m.scope.kind}:{m.scope.slug}": (m.scope.kind, m.scope.id) for m in books.movements}
-    areas = area_ids((*objects[key], key) for key in names)
-    scopes = scope_ids((*scoped[cell.scope], cell.scope) for cell in rows)
-    BalanceCell.objects.bulk_create(
-        (
-            BalanceCell(
-                run=run, area_id=areas[objects[cell.area]], scope_id=scopes[scoped[cell.scope]], month=cell.month,
-                opening=cell.opening, receipts=cell.receipts, dispatches=cell.dispatches, exits=cell.exits, book=cell.book,
-                sigma=cell.sigma, at_least=cell.at_least,
-            )
-            for cell in rows
-        ),
-        batch_size=2000,
-    )  # fmt: skip
-
-
 # --- closing ----------------------------------------------------------------------------------------------------------------
 
 
@@ -502,6 +620,7 @@ def close_if_complete(run_id: int) -> bool:
         if run.status not in GOING or run.partitions.exclude(status=RunPartition.Status.DONE).exists():
             return False
         tests = _control_false_alarms(run)
+        finish_cells(run.id)
         run.findings_sha256 = _findings_digest(run)
         _advance_discrepancies(run)
         run.status = ReconciliationRun.Status.FINISHED
@@ -513,11 +632,18 @@ def close_if_complete(run_id: int) -> bool:
 
 
 def _control_false_alarms(run: ReconciliationRun) -> dict[str, int]:
-    """Benjamini-Hochberg over every evaluated test of each family of checks; returns the number of tests per family."""
-    rows = {row.key: row for row in run.findings.order_by("key")}
-    judged = judge([_as_found(row) for row in rows.values()], Parameters(**run.parameters))
+    """Control false alarms over every evaluated test of each family of checks, write the texts of what was found by looking over
+    columns, and return the number of tests per family."""
+    parameters = Parameters(**run.parameters)
+    carried = [_carried(share) for share in run.partitions.filter(kind=LINES).order_by("index")]
+    pairs = np.concatenate([share["pairs"] for share in carried]) if carried else np.empty(0, PAIR)
+    lots = np.concatenate([share["lots"] for share in carried]) if carried else np.empty(0, LOT)
+    tests = sum(share.tests.get(srd.FAMILY, 0) for share in run.partitions.filter(kind=LINES))
+    _tell_pairs(run, parameters, tests, pairs, lots)
+    rows = {row.key: row for row in run.findings.exclude(check_code=srd.CODE).order_by("key")}
+    judged_rows = judge([_as_found(row) for row in rows.values()], parameters)
     changed = []
-    for row, verdict in zip(rows.values(), judged, strict=True):
+    for row, verdict in zip(rows.values(), judged_rows, strict=True):
         if row.family and row.p is not None:  # arithmetic stands as it was written
             row.q = verdict.q
             row.is_discrepancy = verdict.accepted
@@ -527,11 +653,67 @@ def _control_false_alarms(run: ReconciliationRun) -> dict[str, int]:
     Finding.objects.bulk_update(
         changed, ["q", "is_discrepancy", "severity", "severity_rank", "sections", "text"], batch_size=500
     )
-    tests: dict[str, int] = {}
+    counts: dict[str, int] = {srd.FAMILY: tests} if tests else {}
     for row in rows.values():
         if row.family and row.p is not None:
-            tests[row.family] = tests.get(row.family, 0) + 1
-    return tests
+            counts[row.family] = counts.get(row.family, 0) + 1
+    return counts
+
+
+def _tell_pairs(
+    run: ReconciliationRun, parameters: Parameters, tests: int, pairs: Array, lots: Array
+) -> None:
+    """Write the findings on shippers and receivers that survive the control of false alarms over all their tests."""
+    pairs, lots = (
+        np.sort(pairs, order=["line"]),
+        np.sort(lots, order=["shipper", "consignee", "scope", "quarter"]),
+    )
+    chance = np.concatenate(
+        [pairs["p"][pairs["p"] > 0], lots["p"][lots["p"] > 0]]
+    )  # 0: certain, no matter of chance
+    alarms = CONTROLS[parameters.control](chance.tolist(), parameters.false_discovery_rate, tests)
+    q = dict(zip(chance.tolist(), alarms.adjusted, strict=True))  # equal p, equal q
+    limit = parameters.false_discovery_rate
+    lines = {
+        int(row["line"]): q.get(float(row["p"])) for row in pairs if q.get(float(row["p"]), 0.0) <= limit
+    }
+    told = {
+        tuple(row.tolist()[1:]): q[float(row["p"])]
+        for row in lots
+        if row["p"] > 0 and q[float(row["p"])] <= limit
+    }
+    told |= {tuple(row.tolist()[1:]): None for row in lots if row["p"] == 0}
+    ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), parameters)
+    lot_names = {_lot_name(key, ledger): value for key, value in told.items()}
+    # a lot is read whole, a line alone; batches keep the books small
+    batches: list[tuple[list[int], list[LotNumber]]] = [(some, []) for some in _batches(sorted(lines), BATCH)]
+    batches += [([], some) for some in _batches(sorted(told), BATCH // 20)]
+    for some_lines, some_lots in batches:
+        books = ledger.lots_books(some_lines, some_lots)
+        names = {_lot_name(key, ledger) for key in some_lots}
+        found = srd.kept(srd.find(books, parameters), set(some_lines), names, books)
+        rows = {row.ref.id: row for row in books.movements}
+        out = []
+        for one in found:
+            first = rows[one.evidence[0].ref.id]
+            adjusted = lot_names[srd.lot_key(first)] if one.numbers["movements"] > 1 else lines[first.ref.id]
+            out.append(
+                replace(one, accepted=one.is_finding)
+                if adjusted is None
+                else judged(one, adjusted, tests, parameters)
+            )
+        _save_findings(run, [one for one in out if one.accepted])
+
+
+def _batches(items: Sequence[Any], size: int) -> list[Any]:
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def _lot_name(key: LotNumber, ledger: Ledger) -> srd.LotKey:
+    shipper, consignee, scope, number = key
+    asked = ledger.numbered_scopes[scope]
+    when = quarter(date(2000 + number // 4, number % 4 * 3 + 1, 1)) if number >= 0 else "undated"
+    return shipper, consignee, f"{asked.kind}:{asked.slug}", when
 
 
 def _as_found(row: Finding) -> Found:

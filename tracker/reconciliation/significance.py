@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
 from tracker.core.quantity import MDG_FACTOR as MDG_FACTOR  # the checks ask it of this module
@@ -124,33 +125,35 @@ class FalseAlarms:
     adjusted: tuple[float, ...]
 
 
-def benjamini_hochberg(p_values: Sequence[float], q: float) -> FalseAlarms:
+def benjamini_hochberg(p_values: Sequence[float], q: float, tests: int | None = None) -> FalseAlarms:
     """Control of the expected share of false alarms (Benjamini and Hochberg 1995).
+
+    ``tests``: how many tests were made, if more than are given; those not given must have a larger p than ``q`` and any given.
+    Adjusted values up to ``q`` are exact all the same.
 
     >>> benjamini_hochberg([0.9, 0.0007, 0.041, 0.008], 0.05).rejected
     2
     """
-    m = len(p_values)
-    order = sorted(range(m), key=lambda index: (p_values[index], index))
-    adjusted, running = [1.0] * m, 1.0
-    for rank in range(m, 0, -1):
-        index = order[rank - 1]
-        running = min(running, p_values[index] * m / rank)
-        adjusted[index] = running
-    rejected = sum(1 for value in adjusted if value <= q)
-    return FalseAlarms(rejected, q * rejected / m if m else 0.0, tuple(adjusted))
+    p = np.asarray(p_values, float)
+    m = len(p) if tests is None else tests
+    order = np.argsort(p, kind="stable")
+    scaled = p[order] * m / np.arange(1, len(p) + 1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    rejected = int(np.count_nonzero(adjusted <= q))
+    return FalseAlarms(rejected, q * rejected / m if m else 0.0, tuple(adjusted.tolist()))
 
 
-def benjamini_yekutieli(p_values: Sequence[float], q: float) -> FalseAlarms:
+def benjamini_yekutieli(p_values: Sequence[float], q: float, tests: int | None = None) -> FalseAlarms:
     """The same control however the tests depend on one another (Benjamini and Yekutieli 2001), at the price of fewer findings:
     every adjusted p is larger by 1 + 1/2 + ... + 1/m, and at most 1.
 
     >>> benjamini_yekutieli([0.9, 0.0007, 0.041, 0.008], 0.05).rejected
     2
     """
-    m = len(p_values)
+    m = len(p_values) if tests is None else tests
     price = math.fsum(1 / rank for rank in range(1, m + 1))
-    alarms = benjamini_hochberg(p_values, q / price if m else q)
+    alarms = benjamini_hochberg(p_values, q / price if m else q, m)
     return replace(alarms, adjusted=tuple(min(1.0, value * price) for value in alarms.adjusted))
 
 
@@ -184,11 +187,12 @@ def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
         of_reported = control(reportable, limit).adjusted
         for index, q, q_reported in zip(indices, of_all, of_reported, strict=True):
             chosen = q_reported if findings[index].is_finding else q
-            out[index] = _judged(findings[index], chosen, len(indices), parameters)
+            out[index] = judged(findings[index], chosen, len(indices), parameters)
     return out
 
 
-def _judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Finding:
+def judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Finding:
+    """A finding with its adjusted p among ``m`` tests, told in its text."""
     accepted = finding.is_finding and q <= parameters.false_discovery_rate
     sentence = f"This was one of {m:,} {finding.family} comparisons in the run; allowing for all of them, q = {q:.3g}"
     limit = f"{parameters.false_discovery_rate:g}"

@@ -29,7 +29,7 @@ from tracker.reconciliation.result import finding
 CODE = "DATE"
 TITLE = "Shipped before the chip existed"
 FAMILY = None
-PARTITION = "consignee"
+PARTITION = "lines"
 
 FORMULA = "last possible day of shipping < first shipping day of every chip it may be"
 

@@ -40,7 +40,7 @@ from tracker.reconciliation.result import finding
 CODE = "RUNNING"
 TITLE = "Running balance below zero"
 FAMILY = None
-PARTITION = "scope"
+PARTITION = "lines"
 
 FORMULA = "min over time of (receipts - dispatches); below 0 by more than 1.96 s"
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ from tracker.reconciliation.result import finding
 CODE = "SRD"
 TITLE = "Shipper and receiver"
 FAMILY = "SRD"
-PARTITION = "consignee"
+PARTITION = "lines"
 
 FORMULA = "d = shipper - receiver; z = d / sqrt(sum of the random variances + squared sums of the systematic parts per house)"
 
@@ -83,12 +83,9 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
         for row in sorted(books.movements, key=lambda row: row.ref.id)
         if (pair := _pair(row, parameters))
     ]
-    lots: dict[tuple[int, int, str, str], list[_Pair]] = defaultdict(list)
+    lots: dict[LotKey, list[_Pair]] = defaultdict(list)
     for pair in pairs:
-        row = pair.movement
-        day = row.shipped.start if row.shipped else None
-        when = quarter(day) if day else "undated"
-        lots[row.shipper_id or 0, row.consignee_id or 0, scopes.key(row.scope), when].append(pair)
+        lots[lot_key(pair.movement)].append(pair)
     single = [
         _judged(
             [pair],
@@ -100,6 +97,36 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
     ]
     several = [_judged(lots[key], books, parameters, key[3]) for key in sorted(lots) if len(lots[key]) > 1]
     return single + several
+
+
+def kept(
+    found: Iterable[Finding], movements: Container[int], lots: Container[LotKey], books: Books
+) -> list[Finding]:
+    """Those findings that are about one of these movements, or about one of these whole lots.
+
+    For books that hold only the lines that something is to be told of: a lot of which only some lines are there says nothing.
+    """
+    rows = {row.ref.id: row for row in books.movements}
+
+    def wanted(one: Finding) -> bool:
+        first = rows[one.evidence[0].ref.id]
+        return lot_key(first) in lots if one.numbers["movements"] > 1 else first.ref.id in movements
+
+    return [one for one in found if wanted(one)]
+
+
+LotKey = tuple[int, int, str, str]
+"""Shipper, consignee, scope and quarter of a lot; 0 where a party is not named."""
+
+
+def lot_key(row: MovementRow) -> LotKey:
+    day = row.shipped.start if row.shipped else None
+    return (
+        row.shipper_id or 0,
+        row.consignee_id or 0,
+        scopes.key(row.scope),
+        quarter(day) if day else "undated",
+    )
 
 
 def _pair(row: MovementRow, parameters: Parameters) -> _Pair | None:

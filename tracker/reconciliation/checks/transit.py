@@ -3,7 +3,7 @@
 A line is *overdue* if it is told to be in transit and its last possible day of shipping lies more than twice the lead time (30
 days, parameter ``lead_time_days``) before the day of the run. One finding per consignee and kind of chip, severity at most
 medium: this is a judgement aid. Lines that are only reported, without a day of receipt, are counted in books as received after
-the lead time; where twice that has passed they are listed beside, as information.
+the lead time; where twice that has passed and somebody asks for them they are listed beside, as information.
 
 How to read it. The vague end of the shipping days counts; lines that were cancelled, returned, seized or told to be received are
 not asked, nor are lines without a day. The largest fifty lines are named, and all are counted.
@@ -28,7 +28,7 @@ from tracker.reconciliation.result import MOST_EVIDENCE, finding
 CODE = "TRANSIT"
 TITLE = "In transit for too long"
 FAMILY = None
-PARTITION = "scope"
+PARTITION = "lines"
 
 FORMULA = "last possible day of shipping + 2 x lead time < day of the run"
 IN_TRANSIT, REPORTED = "in transit", "reported"

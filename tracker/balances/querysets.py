@@ -1,0 +1,176 @@
+"""Reading the ledger as columns: shipment lines by binary COPY, and the places that their keys lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+from django.db import connection
+from psycopg import ClientCursor
+
+from tracker.balances.books import Groups, Places, country_code, membership
+from tracker.balances.reading import EPOCH, LINE, Array
+from tracker.chips.models import Chip, ChipFamily
+from tracker.core.columns import HEADER, TRAILER, Column, layout, unpacked
+from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS
+from tracker.core.querysets import rows_known_at
+from tracker.datacenters.models import DataCenter
+from tracker.organizations.models import Organization
+from tracker.organizations.ownership import Stake, stakes_above, tops
+from tracker.shipments.models import Shipment
+
+CHUNK = 200_000
+"""Lines turned into columns at once: what bounds the bytes held between the socket and the arrays."""
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+_PER_UNIT = (
+    f"CASE WHEN unit = 'chips' THEN 1 WHEN unit IN ({_texts([*AS_CHIPS])}) THEN 1"
+    f" WHEN unit IN ({_texts([*CARRIERS])}) AND chips_per_unit IS NOT NULL THEN chips_per_unit::float8"
+    f" WHEN unit IN ({_texts(DEFAULT_FITS)}) THEN -1 ELSE 0 END::float8"
+)
+_DAY = "coalesce({0}, DATE '-infinity')"
+COLUMNS: tuple[tuple[str, str], ...] = (
+    ("id", "id"), ("scope", "coalesce(chip_id * 2, family_id * 2 + 1)"), ("quantity", "quantity::float8"),
+    ("per_unit", _PER_UNIT), ("by_shipper", "coalesce(quantity_by_shipper::float8, -1)"),
+    ("by_receiver", "coalesce(quantity_by_receiver::float8, -1)"), ("shipper", "coalesce(shipper_id, 0)"),
+    ("consignee", "coalesce(consignee_id, 0)"), ("origin", "coalesce(origin_id, 0)::int4"),
+    ("destination", "coalesce(destination_id, 0)::int4"),
+    ("shipped", _DAY.format("shipped_on")), ("shipped_latest", _DAY.format("shipped_on_latest")),
+    ("received", _DAY.format("received_on")), ("received_latest", _DAY.format("received_on_latest")),
+    ("origin_country", "(origin_country || '  ')::char(2)"),
+    ("destination_country", "(destination_country || '  ')::char(2)"), ("grade", "grade::char(1)"),
+    ("grade_by_shipper", "grade_by_shipper::char(1)"), ("grade_by_receiver", "grade_by_receiver::char(1)"),
+    # versions written before lines had kinds are transfers
+    ("kind", "left(coalesce(kind, 'transfer'), 1)"), ("status", "left(status, 3)"),
+    ("bound", "left(bound || '-', 1)"), ("exact", "CASE WHEN is_exact THEN 'x' ELSE '-' END"),
+)  # fmt: skip
+"""Name in :data:`tracker.balances.reading.LINE` and the SQL it comes from; every value has a fixed width."""
+_TYPES: tuple[Column, ...] = tuple((name, LINE[name].str.lstrip("<|=")) for name, _ in COLUMNS)
+
+
+def line_chunks(
+    at: datetime, synthetic: bool, where: str = "true", params: Sequence[Any] = ()
+) -> Iterator[Array]:
+    """Lines as known at an instant, in LINE records, some :data:`CHUNK` at a time, in no order.
+
+    ``where``: SQL over columns of shipments, of ours, with ``params`` for what it is given.
+    """
+    table = Shipment._meta.db_table
+    rows, held = rows_known_at(table, at)
+    columns = ", ".join(f"{sql}" for _, sql in COLUMNS)
+    sql = f"SELECT {columns} FROM {rows} s WHERE is_synthetic = %s AND ({where})"
+    for found in copied(sql, [*held, synthetic, *params], _TYPES):
+        out = np.empty(len(found), LINE)
+        for name, _ in COLUMNS:
+            out[name] = found[name]
+        yield out
+
+
+def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterator[Array]:
+    """The rows of a query through binary COPY, as records of ``columns``, at most :data:`CHUNK` at a time.
+
+    Below the cursor, because a cursor hands out one Python object for each row, and rows go by the million here.
+    """
+    connection.ensure_connection()
+    raw = connection.connection
+    query = ClientCursor(raw).mogrify(f"COPY ({sql}) TO STDOUT (FORMAT binary)", list(params))
+    result = raw.pgconn.exec_(query.encode())
+    if result.status != 3:  # PGRES_COPY_OUT
+        raise _error(result.error_message)
+    size = layout(columns).itemsize
+    held = bytearray()
+    skip = len(HEADER)
+    while True:
+        count, data = raw.pgconn.get_copy_data(0)
+        if count <= 0:
+            break
+        held += data
+        if len(held) >= skip + CHUNK * size:
+            yield unpacked(held[skip:], columns)
+            held, skip = bytearray(), 0
+    last = raw.pgconn.get_result()
+    while (following := raw.pgconn.get_result()) is not None:
+        last = following
+    if count == -2 or (last is not None and last.status == 7):  # PGRES_FATAL_ERROR
+        raise _error(last.error_message if last is not None else raw.pgconn.error_message)
+    body = held[skip:]
+    if body.endswith(TRAILER):
+        body = body[: -len(TRAILER)]
+    if body:
+        yield unpacked(body, columns)
+
+
+def _error(message: bytes) -> Exception:
+    from django.db.utils import DatabaseError
+
+    return DatabaseError(message.decode(errors="replace").strip())
+
+
+def line_counts(at: datetime, synthetic: bool) -> dict[int, int]:
+    """Lines of each scope (as LINE writes it), as known at an instant."""
+    rows, held = rows_known_at(Shipment._meta.db_table, at)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce(chip_id * 2, family_id * 2 + 1), count(*) FROM {rows} s WHERE is_synthetic = %s GROUP BY 1",
+            [*held, synthetic],
+        )
+        return dict(cursor.fetchall())
+
+
+def of_scopes(scopes: Sequence[int]) -> tuple[str, list[Any]]:
+    """The condition for lines of these scopes (as LINE writes them)."""
+    chips = [scope // 2 for scope in scopes if scope % 2 == 0]
+    families = [scope // 2 for scope in scopes if scope % 2]
+    return "(chip_id = ANY(%s) OR family_id = ANY(%s))", [chips, families]
+
+
+def places(at: datetime, stakes: Sequence[Stake], world: Any) -> Places:
+    """Sites with countries, organizations that are no single holder, and ownership groups, as known at an instant.
+
+    ``world``: the condition that keeps real and synthetic records apart.
+    """
+    sites = list(DataCenter.objects.known_at(at).filter(world).order_by("id").values_list("id", "country"))
+    aggregates = Organization.objects.known_at(at).filter(is_aggregate=True).order_by("id")
+    return Places(
+        site_ids=np.array([pk for pk, _ in sites], np.int64),
+        site_countries=np.array([country_code(country) for _, country in sites], np.int64),
+        aggregates=np.array(list(aggregates.values_list("id", flat=True)), np.int64),
+        groups=groups(stakes),
+    )
+
+
+def groups(stakes: Sequence[Stake]) -> Groups:
+    """Ownership groups by day: each organization with an owner, or owning others, under its one ultimate parent.
+
+    An organization with several ultimate parents, or with one that cannot be told, is in no group for those days: its chips would
+    be counted with somebody who may not hold them.
+    """
+    changes = sorted({day for s in stakes for day in (s.period.start, s.period.end) if day is not None})
+    spans: dict[int, list[tuple[int, int]]] = {}
+    people = sorted({int(org) for s in stakes for org in (s.owner, s.owned)})
+    for day, number in [(date.min, -(2**30)), *((day, (day - EPOCH).days) for day in changes)]:
+        above = stakes_above(stakes, day)
+        tied = {int(org) for s in stakes if s.period.holds(day) for org in (s.owner, s.owned)}
+        for org in people:
+            found = tops(org, above) if org in tied else None
+            parent = int(found.parents[0]) if found and found.are_known and len(found.parents) == 1 else 0
+            steps = spans.setdefault(org, [])
+            if not steps or steps[-1][1] != parent:
+                steps.append((number, parent))
+    kept = {org: steps for org, steps in spans.items() if any(parent for _, parent in steps)}
+    return membership(kept)
+
+
+def scope_names(at: datetime) -> dict[int, str]:
+    """The key of each scope that readers see, by the scope as LINE writes it."""
+    chips = {pk * 2: f"chip:{slug}" for pk, slug in Chip.objects.known_at(at).values_list("id", "slug")}
+    families = {
+        pk * 2 + 1: f"family:{slug}" for pk, slug in ChipFamily.objects.known_at(at).values_list("id", "slug")
+    }
+    return chips | families

@@ -1,0 +1,246 @@
+"""Looking over millions of lines for those that a check has something to say about.
+
+The checks on single lines and chains (SRD, DATE, RUNNING, TRANSIT) explain one case with all its records. Most lines have
+nothing to explain; here whole columns are tested at once, and only what may be a finding is handed on, by id. What is handed on
+is judged again by the check itself, from the records: this module may suspect too much, and must never suspect too little. The
+one figure that comes from here alone is the number of tests made, which the control of false alarms needs; tests hold both to
+the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from tracker.balances.reading import (
+    CANCELLED,
+    EPOCH,
+    IN_TRANSIT,
+    NO_DAY,
+    RETURNED,
+    SEIZED,
+    TRANSFER,
+    Amounts,
+    Array,
+    end,
+    left_on,
+    months,
+)
+from tracker.core.quantity import ReadingParameters
+
+ALPHA = 0.05
+"""Tests with a larger p, and differences too small to report, are counted and forgotten: they are never accepted."""
+
+PAIR = np.dtype([("p", "f8"), ("line", "i8")])
+"""A movement reported by both ends: p (0 where two exact counts differ) and the line."""
+LOT = np.dtype([("p", "f8"), ("shipper", "i8"), ("consignee", "i8"), ("scope", "i8"), ("quarter", "i4")])
+"""All such movements of one scope between two parties in a quarter (numbered from 2000; -1: undated)."""
+
+
+@dataclass
+class Sweep:
+    """What a share of the lines holds that a check may have something to say about; filled block by block (:meth:`add`).
+
+    ``material``: the smallest number of chips of a scope whose difference is worth reporting (0: any). ``first_shipped``:
+    earliest first shipping day over the chips of a scope, where all are known. ``makers``: organization that makes a scope, whose
+    own book is not followed.
+    """
+
+    parameters: ReadingParameters
+    as_of: date
+    lead_time_days: int
+    material: Mapping[int, float]
+    first_shipped: Mapping[int, date]
+    makers: Mapping[int, int]
+    lines: int = 0
+    pairs: int = 0
+    early: list[int] = field(default_factory=list)
+    stale: list[int] = field(default_factory=list)
+    _pairs: list[Array] = field(default_factory=list)
+    _lots: list[dict[str, Array]] = field(default_factory=list)
+    _dispatches: list[dict[str, Array]] = field(default_factory=list)
+    _receipts: list[dict[str, Array]] = field(default_factory=list)
+
+    def add(self, lines: Array, read: Amounts) -> None:
+        """Look over a block of lines."""
+        self.lines += len(lines)
+        self._both_ends(lines)
+        self.early += lines["id"][self._too_early(lines)].tolist()
+        self.stale += lines["id"][self._overdue(lines)].tolist()
+        self._events(lines, read)
+
+    # --- shipper against receiver ---------------------------------------------------------------------------------------
+
+    def _both_ends(self, lines: Array) -> None:
+        lines = lines[
+            (lines["by_shipper"] >= 0) & (lines["by_receiver"] >= 0) & (lines["status"] != CANCELLED)
+        ]
+        shipped, received = end(lines, "shipper", self.parameters), end(lines, "receiver", self.parameters)
+        usable = shipped.usable & received.usable
+        lines = lines[usable]
+        d = (shipped.mu - received.mu)[usable]
+        random = (shipped.random + received.random)[usable]
+        mine, theirs = shipped.systematic[usable], received.systematic[usable]
+        p = _two_sided(d, random + mine**2 + theirs**2)
+        self.pairs += int(np.count_nonzero(p > 0))
+        kept = (p == 0) | ((p <= ALPHA) & self._is_material(d, lines["scope"]))
+        found = np.empty(int(kept.sum()), PAIR)
+        found["p"], found["line"] = p[kept], lines["id"][kept]
+        self._pairs.append(found)
+        quarter = np.where(lines["shipped"] == NO_DAY, -1, months(lines["shipped"]) // 3)
+        self._lots.append(
+            _lots(
+                {
+                    "shipper": lines["shipper"], "consignee": lines["consignee"], "scope": lines["scope"], "quarter": quarter,
+                    "d": d, "random": random, "mine": mine, "theirs": theirs, "squares": theirs**2,
+                    "count": np.ones(len(d)), "p": np.zeros(len(d)),
+                }
+            )
+        )  # fmt: skip
+
+    def tests_of_pairs(self) -> tuple[int, Array, Array]:
+        """Tests made, suspicious single movements, suspicious lots of several."""
+        pairs = np.concatenate(self._pairs) if self._pairs else np.empty(0, PAIR)
+        merged = (
+            _lots({k: np.concatenate([lot[k] for lot in self._lots]) for k in _LOT_COLUMNS})
+            if self._lots
+            else {}
+        )
+        if not merged or not len(merged["d"]):
+            return self.pairs, pairs, np.empty(0, LOT)
+        several = merged["count"] > 1
+        # one house at both ends: its bias is in both figures and cancels in none
+        same = merged["shipper"] == merged["consignee"]
+        theirs = np.where(same, merged["squares"], merged["theirs"] ** 2)
+        p = _two_sided(merged["d"], merged["random"] + merged["mine"] ** 2 + theirs)
+        kept = several & ((p == 0) | ((p <= ALPHA) & self._is_material(merged["d"], merged["scope"])))
+        lots = np.empty(int(kept.sum()), LOT)
+        lots["p"] = p[kept]
+        for name in ("shipper", "consignee", "scope", "quarter"):
+            lots[name] = merged[name][kept]
+        return self.pairs + int(np.count_nonzero(several & (p > 0))), pairs, lots
+
+    def _is_material(self, d: Array, scopes: Array) -> Array:
+        return np.abs(d) >= _by_scope(scopes, self.material, 0.0)
+
+    # --- days -------------------------------------------------------------------------------------------------------------
+
+    def _too_early(self, lines: Array) -> Array:
+        """Lines whose last possible day lies before the first shipping day of every chip they may be."""
+        last = np.where(lines["shipped"] != NO_DAY, left_on(lines), _received(lines))
+        first = _by_scope(
+            lines["scope"], {s: (day - EPOCH).days for s, day in self.first_shipped.items()}, NO_DAY
+        )
+        return (last != NO_DAY) & (first != NO_DAY) & (last < first) & (lines["status"] != CANCELLED)
+
+    def _overdue(self, lines: Array) -> Array:
+        """Lines said to be in transit whose usual time is past twice over."""
+        limit = (self.as_of - EPOCH).days - 2 * self.lead_time_days
+        waiting = (lines["status"] == IN_TRANSIT) & (lines["kind"] == TRANSFER)
+        return waiting & (lines["shipped"] != NO_DAY) & (left_on(lines) < limit)
+
+    # --- running balances ---------------------------------------------------------------------------------------------------
+
+    def _events(self, lines: Array, read: Amounts) -> None:
+        standing = read.usable & (lines["status"] != RETURNED) & (lines["status"] != CANCELLED)
+        maker = _by_scope(lines["scope"], self.makers, 0)
+        today = np.int32((self.as_of - EPOCH).days)
+        out_day = np.where(left_on(lines) == NO_DAY, today, left_on(lines))
+        first = np.where(
+            (lines["received"] != NO_DAY) & (lines["status"] != IN_TRANSIT),
+            lines["received"],
+            lines["shipped"],
+        )
+        for place, (sender, receiver) in enumerate((("shipper", "consignee"), ("origin", "destination"))):
+            sent = standing & (lines[sender] > 0) & (lines[sender] != lines[receiver])
+            if sender == "shipper":
+                sent &= lines["shipper"] != maker
+            came = (
+                standing
+                & (lines[receiver] > 0)
+                & (lines["status"] != SEIZED)
+                & (lines[sender] != lines[receiver])
+            )
+            for events, mask, who, day in (
+                (self._dispatches, sent, sender, out_day),
+                (self._receipts, came, receiver, first),
+            ):
+                events.append(
+                    {
+                        "holder": (lines[who][mask].astype(np.int64) << 1) | place,
+                        "scope": lines["scope"][mask].astype(np.int32), "day": day[mask].astype(np.int32), "mu": read.mu[mask],
+                    }
+                )  # fmt: skip
+
+    def overdrawn(self) -> list[tuple[str, int, int]]:
+        """Chains whose balance falls below zero at some day: (``org`` or ``site``, its id, scope)."""
+        sent, came = (_joined(events) for events in (self._dispatches, self._receipts))
+        if not len(sent["day"]):
+            return []
+        sent_keys = sent["holder"] << 26 | sent["scope"]
+        keys = np.unique(sent_keys)
+        came_keys = came["holder"] << 26 | came["scope"]
+        wanted = np.isin(came_keys, keys)
+        key = np.concatenate([sent_keys, came_keys[wanted]])
+        day = np.concatenate([sent["day"], came["day"][wanted]]).astype(np.int64)
+        signed = np.concatenate([-sent["mu"], came["mu"][wanted]])
+        order = np.lexsort((signed < 0, day, key))  # on one day receipts come first
+        key, level = key[order], np.cumsum(signed[order])  # exact: every term is a whole number of steps
+        starts = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
+        before = np.concatenate([[0.0], level[starts[1:] - 1]])
+        low = np.minimum.reduceat(level, starts) - before
+        found = key[starts][low < 0]
+        return [
+            ("site" if int(one) >> 26 & 1 else "org", int(one) >> 27, int(one) & (2**26 - 1))
+            for one in found.tolist()
+        ]
+
+
+_LOT_KEYS = ("shipper", "consignee", "scope", "quarter")
+_LOT_COLUMNS = (*_LOT_KEYS, "d", "random", "mine", "theirs", "squares", "count", "p")
+
+
+def _lots(rows: dict[str, Array]) -> dict[str, Array]:
+    """Rows of equal parties, scope and quarter added up."""
+    if not len(rows["d"]):
+        return rows
+    order = np.lexsort([rows[name] for name in reversed(_LOT_KEYS)])
+    fresh = np.zeros(len(order), bool)
+    fresh[0] = True
+    for name in _LOT_KEYS:
+        column = rows[name][order]
+        fresh[1:] |= column[1:] != column[:-1]
+    starts = np.flatnonzero(fresh)
+    return {
+        name: rows[name][order[starts]] if name in _LOT_KEYS else np.add.reduceat(rows[name][order], starts)
+        for name in _LOT_COLUMNS
+    }
+
+
+def _two_sided(d: Array, variance: Array) -> Array:
+    """p of differences; 0 where two exact figures differ, 1 where they agree."""
+    certain = variance <= 0
+    z = np.abs(d) / np.sqrt(np.where(certain, 1.0, variance))
+    return np.where(certain, np.where(d == 0, 1.0, 0.0), np.maximum(2 * ndtr(-z), np.finfo(float).tiny))
+
+
+def _received(lines: Array) -> Array:
+    recorded = np.where(lines["received_latest"] != NO_DAY, lines["received_latest"], lines["received"])
+    return np.where(lines["received"] == NO_DAY, NO_DAY, recorded)
+
+
+def _by_scope(scopes: Array, values: Mapping[int, Any], default: float) -> Array:
+    """A value for each line by its scope."""
+    kinds, place = np.unique(scopes, return_inverse=True)
+    return np.array([values.get(int(kind), default) for kind in kinds], type(default))[place]
+
+
+def _joined(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+    if not parts:
+        return {name: np.empty(0, np.int64) for name in ("holder", "scope", "day", "mu")}
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
