@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from benchmarks.detection import AIMS, Detection, name_of, named, reconciled
 from tracker.core.services import recording
 from tracker.generator.closing import INFORMATION, KINDS
 from tracker.generator.plan import Settings
@@ -20,18 +21,6 @@ from tracker.rules.services import load_rules
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
-VERDICTS = {
-    "over licence": "over licence", "licence before validity": "used before it was valid",
-    "licence by another party": "used by another party", "licence drawn twice": "drawn twice", "ratio exceeded": "over ratio",
-}  # fmt: skip
-"""How a finding names a leak, for the checks that tell several things of one area and scope apart."""
-
-
-def told(finding: Finding) -> str:
-    """The verdict without its number, for those checks."""
-    return next((words for words in VERDICTS.values() if finding.verdict.startswith(words)), "")
-
-
 def test_every_planted_discrepancy_is_found_and_no_other():
     with recording("test", "rules"):
         load_rules(Path(settings.BASE_DIR) / "seeds/rules")
@@ -39,11 +28,9 @@ def test_every_planted_discrepancy_is_found_and_no_other():
     run = services.start_run("test", parameters=Parameters(records="synthetic"))
     services.finish_here(run.id)
     findings = Finding.objects.filter(run=run)
-    found = {(f.check_code, f.area, f.scope, told(f)) for f in findings if f.is_discrepancy}
+    found = {named(f.check_code, f.area, f.scope, f.verdict) for f in findings if f.is_discrepancy}
     reported = [leak for leak in planted if leak["standing"] != INFORMATION]
-    expected = {
-        (leak["check"], leak["area"], leak["scope"], VERDICTS.get(leak["kind"], "")) for leak in reported
-    }
+    expected = {name_of(leak) for leak in reported}
     assert len(expected) >= 25
     assert {leak["kind"] for leak in planted} == set(KINDS)
     assert expected - found == set()
@@ -66,3 +53,31 @@ def test_a_ledger_without_planted_discrepancies_has_none():
     found = Finding.objects.filter(run=run)
     assert not [f.headline for f in found if f.is_discrepancy]
     assert found.filter(check_code="LICENCE", verdict="consistent").count() > 4
+
+
+SIZED = Settings(lines=1_500, seed=11, organizations=60, leaks=3, sizes=(2, 4, 6))
+
+
+@pytest.fixture
+def rules(db):
+    with recording("test", "rules"):
+        load_rules(Path(settings.BASE_DIR) / "seeds/rules")
+
+
+def test_differences_above_three_standard_errors_are_found_and_little_else(rules):
+    truth, reported = reconciled(SIZED, "test")
+    detection = Detection()
+    detection.add(truth, reported)
+    assert detection.overall_recall().trials >= 25
+    assert detection.overall_recall().rate > AIMS["recall"], detection.missed
+    assert detection.overall_precision().rate > AIMS["precision"], detection.false
+    small = [tally.rate for (_, size), tally in detection.recall.items() if size == 2]
+    assert small == [0.0] * 4, "two standard errors are no surprise among so many tests"
+    sized = [leak for leak in truth["leaks"] if leak["sigma"] and not leak["follows_from"]]
+    assert len(sized) == 12
+    for leak in sized:
+        tests = Finding.objects.filter(check_code=leak["check"], area=leak["area"], scope=leak["scope"])
+        lots = leak["check"] == "SRD"
+        found = [abs(f.statistic) for f in tests.exclude(p=None) if not lots or f.counterpart.endswith("lot")]
+        size = leak["sigma"] ** 2 if leak["check"] == "CONFLICT" else leak["sigma"]  # Q is a square
+        assert min(abs(one - size) for one in found) < 0.06 * size, leak

@@ -142,6 +142,19 @@ def test_shipper_and_receiver_of_honest_lines_differ_within_their_stated_errors(
     assert (sent == got)[both & taken.column("Shipment", "is_exact")].all()
 
 
+def test_full_errors_are_normal_and_as_large_as_stated():
+    full = take(Settings(lines=6_000, seed=7, errors="full", leaks=0))
+    sent, got = (full.column("Shipment", f"quantity_by_{end}") for end in ("shipper", "receiver"))
+    sd = {"A": 0.01, "B": 0.03, "C": 0.10}
+    spreads = [[sd[g] for g in full.column("Shipment", f"grade_by_{end}")] for end in ("shipper", "receiver")]
+    first = full.column("Shipment", "onward_of") < 0  # what is sent on is also limited by what came in
+    both = np.isfinite(sent) & np.isfinite(got) & ~full.column("Shipment", "is_exact") & (sent > 200) & first
+    z = ((sent - got) / np.hypot(spreads[0] * sent, spreads[1] * got))[both]
+    assert both.sum() > 500
+    assert 0.85 < z.std() < 1.15
+    assert np.abs(z).max() > 2.6
+
+
 def test_controlled_chips_reach_watched_countries_only_under_a_licence_for_them(taken):
     world = taken.ledger.world
     chip, consignee = taken.column("Shipment", "chip"), taken.column("Shipment", "consignee")
@@ -328,7 +341,9 @@ def test_a_ledger_without_leaks_has_an_empty_truth():
         ({"lines": 2_000, "months": 48}, "months is 48; give a whole number from 12 to 36"),
         ({"lines": 2_000, "organizations": 300}, "too few for 300 organizations"),
         ({"lines": 2_000, "organizations": 40, "leaks": 3}, "at least 60 organizations"),
-        ({"lines": 2_000, "leaks": 11}, "leaks is 11"),
+        ({"lines": 20_000, "leaks": 61}, "leaks is 61"),
+        ({"lines": 2_000, "errors": "none"}, "errors is .none."),
+        ({"lines": 2_000, "sizes": (1.0, 13.0)}, "up to 12"),
     ],
 )
 def test_bad_parameters_are_refused_with_what_to_give_instead(wrong, words):

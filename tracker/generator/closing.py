@@ -1,12 +1,14 @@
 """What is written once the lines are known: site powers, licence quantities, claims; and the planted discrepancies.
 
 Honest claims are drawn around the book they speak of, within their stated grade; echoes repeat one of them later. A planted
-discrepancy stands where nothing else is claimed, is large against every stated error, and is written down as a :class:`Leak`.
+discrepancy stands where nothing else is claimed, is large against every stated error or as many standard errors as asked for
+(``Settings.sizes``), and is written down as a :class:`Leak`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -25,6 +27,8 @@ from tracker.generator.world import (
     TPP_H100,
     VENDORS,
     World,
+    errors,
+    reported,
     source_place,
 )  # fmt: skip
 
@@ -39,9 +43,15 @@ RATIO, RATIO_DAY = 0.5, date(2026, 1, 15)
 """Exports of a commodity to China over deliveries in the United States: what 91 FR 1684 allows, and since when."""
 INFORMATION = "information"
 """Standing of a leak that a reconciliation should find and tell as information only: the rule is not enforced."""
+POSSIBLE = "possible"
+"""Standing of the other side of a leak of a size in standard errors: no false alarm if found, no miss if not."""
 SRD_LINES, TWICE = 4, 2
+LOT_LINE = 4_099.0
+"""Units of each line of a lot whose difference is planted by size: a figure that is no round one, and a material lot."""
 LEAST_H100E = 500.0
 """A book too small to hide a material discrepancy in is not used for one."""
+LEAST_SIZED = 750.0
+"""Of a smaller book even four standard errors are no material discrepancy."""
 TYPICAL_POWER = 1.82 * 1.1
 """Watts of a running site per watt of thermal design power, generously: what honest sites are built for."""
 
@@ -51,8 +61,9 @@ class Leak:
     """One planted discrepancy: what a reconciliation should report, and on which records it rests.
 
     ``kind`` is one of :data:`KINDS`; ``check`` the code of the check that reads it; ``units`` its size in chips, positive.
-    ``follows_from``: id of another leak of which this is only the other side; else empty. ``standing``: empty, or
-    :data:`INFORMATION`.
+    ``follows_from``: id of another leak of which this is only the other side; else empty. ``standing``: empty,
+    :data:`INFORMATION` or :data:`POSSIBLE`. ``sigma``: its size in standard errors of the comparison, if it was planted by size;
+    with full errors the reports differ by this and an honest error.
     """
 
     id: str
@@ -66,6 +77,7 @@ class Leak:
     records: dict[str, list[str]]
     follows_from: str = ""
     standing: str = ""
+    sigma: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -104,6 +116,23 @@ class Closing:
     claims: Claims = field(default_factory=Claims)
     short_power: dict[int, float] = field(default_factory=dict)
     spoken_for: set[int] = field(default_factory=set)  # licensed operators whose licences are misused
+    taken: set[tuple[int, int]] = field(
+        default_factory=set
+    )  # operators and chips that only planted lines bring together
+    random: np.random.Generator = field(init=False)  # of the honest errors on top of planted differences
+
+    def __post_init__(self) -> None:
+        self.random = dice(self.world.settings, 4)
+
+    def size(self, number: int) -> float | None:
+        """Size in standard errors of the ``number``-th difference of each kind; None where they are planted gross."""
+        sizes = self.world.settings.sizes
+        return float(sizes[number % len(sizes)]) if sizes else None
+
+    def surprise(self, size: float) -> float:
+        """By how many standard errors the reports differ: the size, with an honest error on top where errors are full."""
+        full = self.world.settings.errors == "full"
+        return size + (float(self.random.standard_normal()) if full else 0.0)
 
     def leak(
         self,
@@ -116,6 +145,7 @@ class Closing:
         follows_from: str = "",
         standing: str = "",
         any_scope: bool = False,
+        sigma: float | None = None,
         **records: list[str],
     ) -> str:
         """Write down a planted discrepancy; returns its id. ``any_scope``: it is told of all chips together."""
@@ -134,6 +164,7 @@ class Closing:
                 records,
                 follows_from,
                 standing,
+                sigma,
             )
         )
         return name
@@ -163,17 +194,19 @@ def line_slug(world: World, place: int) -> str:
 
 def planted_count(world: World) -> int:
     """Lines that :func:`planted` makes: the discrepancies, and deliveries that keep honest exports within their ratio."""
-    leaks, caps = world.settings.leaks, int(_lasts_until(world, CAP_DAY))
-    return leaks * (SRD_LINES + 4 + 2 + TWICE + caps) + len(_china_chips(world))
+    certain, caps = world.settings.certain_leaks, int(_lasts_until(world, CAP_DAY))
+    return world.settings.leaks * SRD_LINES + certain * (4 + 2 + TWICE + caps) + len(_china_chips(world))
 
 
 def planted(closing: Closing, first: int) -> Lines:
     """The planted lines, after ``first`` honest ones: differences, an overdrawn reseller, early dates, missing licences, wrong
     and double uses of licences, a year beyond a cap, a ratio exceeded; and what keeps the other ratios."""
-    world, count = closing.world, closing.world.settings.leaks
+    world, count = closing.world, closing.world.settings.certain_leaks
     rows: list[dict[str, float]] = []
-    for number in range(count):
+    for number in range(world.settings.leaks):
         rows += _difference(closing, first + len(rows), number)
+        if number >= count:
+            continue
         rows.append(_overdrawn(closing, first + len(rows), number))
         rows.append(_early(closing, first + len(rows), number))
         rows.append(_unlicensed(closing, first + len(rows), number))
@@ -198,7 +231,7 @@ def planted(closing: Closing, first: int) -> Lines:
         first=first, **whole, site=none, family=none, origin=column["origin"].astype(np.int64),
         destination=world.country[whole["consignee"]], shipped_latest=np.full(size, np.nan), received=column["received"],
         units=column["units"], by_shipper=column["units"], by_receiver=column["by_receiver"], server=off, exact=off,
-        cancelled=off, user_known=~off, onward=none,
+        cancelled=off, user_known=~off, onward=none, excess=np.zeros(size),
     )  # fmt: skip
 
 
@@ -228,6 +261,22 @@ def _open_operator(world: World, number: int) -> int:
     return world.first_operator + int(places[(len(places) // 4 + number) % len(places)])
 
 
+def _without(closing: Closing, number: int, chip: int) -> int:
+    """The first operator from the ``number``-th on to whom no honest line brings the chip, nor its family: what is planted there
+    is all there is."""
+    totals, family = closing.totals, CHIPS + int(closing.world.family[chip])
+    for step in range(closing.world.operators):
+        place = _open_operator(closing.world, number + step)
+        books = totals.operators[:, place - closing.world.first_operator]
+        if not books[:, [chip, family]].any() and (place, chip) not in closing.taken:
+            closing.taken.add((place, chip))
+            return place
+    raise BadInput(
+        f"In the ledger of {closing.world.settings.lines:,} lines every operator has every chip: give more organizations or"
+        " fewer lines."
+    )
+
+
 def _old_chip(world: World, number: int) -> int:
     """A controlled chip that shipped before the ledger begins."""
     places = np.flatnonzero(world.controlled & (world.launch_month < 0))
@@ -235,18 +284,35 @@ def _old_chip(world: World, number: int) -> int:
 
 
 def _difference(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
-    """A lot of four lines of which the receiver counts six units in ten."""
-    world = closing.world
+    """A lot of four lines of which the receiver counts six units in ten, or fewer by a size in standard errors of the lot."""
+    world, size = closing.world, closing.size(number)
     chip, consignee = _old_chip(world, number), _open_operator(world, number)
+    units, got, lost = 1_024.0, 614.0, SRD_LINES * (1_024.0 - 614.0)
+    if size is not None:
+        units, consignee = LOT_LINE, _without(closing, number, chip)
+        sds = [GRADE_SD[str(world.grade[party])] for party in (int(world.chip_vendor[chip]), consignee)]
+        surprise = closing.surprise(size)
+
+        def error(received: float) -> float:
+            return _lot_error(sds[0] * units, sds[1] * received)
+
+        got = _solved(units, lambda received: -surprise * error(received) / SRD_LINES)
+        lost = size * error(got)
     start = int(world.settings.months_start[3 + number % (world.settings.months // 3 - 2) * 3])
-    rows = [_row(world, chip, consignee, start + 5 + 15 * i, 1_024, got=614) for i in range(SRD_LINES)]
+    rows = [_row(world, chip, consignee, start + 5 + 15 * i, units, got=got) for i in range(SRD_LINES)]
     month = as_date(np.array([start]))[0].astype("datetime64[M]").astype(int)
     closing.leak(
         KINDS[0], "SRD", f"org:{world.organization_slug(consignee)}", chip, f"{1970 + month // 12}-Q{month % 12 // 3 + 1}",
-        SRD_LINES * (1_024.0 - 614.0), shipment=[line_slug(world, first + i) for i in range(SRD_LINES)],
+        lost, sigma=size, shipment=[line_slug(world, first + i) for i in range(SRD_LINES)],
         shipper=[world.organization_slug(int(world.chip_vendor[chip]))],
     )  # fmt: skip
     return rows
+
+
+def _lot_error(*spreads: float) -> float:
+    """Standard error of the difference of a lot of equal lines, from the standard deviation of a line's figure at each end."""
+    variances = (0.5 * (SRD_LINES**2 + SRD_LINES) * spread**2 + SRD_LINES / 12 for spread in spreads)
+    return math.sqrt(sum(variances))
 
 
 def _overdrawn(closing: Closing, place: int, number: int) -> dict[str, float]:
@@ -461,7 +527,7 @@ def licence_items(closing: Closing) -> Table:
         for place in operator[np.argsort(-used[operator], kind="stable")]
         if int(place) not in closing.spoken_for
     ]
-    for place in largest[: world.settings.leaks]:
+    for place in largest[: world.settings.certain_leaks]:
         over, chip = np.floor(used[place] * 0.3), int(world.licensed_chip[place])
         _large_enough(closing, over, chip, "over a licence")
         quantity[place] = used[place] - over
@@ -534,21 +600,52 @@ def _country_slots(closing: Closing) -> Iterator[Slot]:
 def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> set[Slot]:
     """Claims above and below the ledger and in conflict, of large operators in open countries; sites short of power."""
     world, count = closing.world, closing.world.settings.leaks
-    eligible = [s for s in orgs if s.scope < CHIPS and not world.watched[s.place]]
+    sites_short, sized = world.settings.certain_leaks, bool(world.settings.sizes)
+    eligible = [
+        s
+        for s in (_early_slots(closing) if sized else orgs)
+        if s.scope < CHIPS and not world.watched[s.place]
+    ]
     eligible.sort(key=lambda s: (-s.h100e, s.place))
     large = sorted((s for s in sites if s.scope < CHIPS), key=lambda s: (-s.h100e, s.place))
-    chosen = eligible[: 3 * count] + large[: 2 * count]
-    if len(chosen) < 5 * count or any(s.h100e < LEAST_H100E for s in chosen):
+    chosen, powerless = eligible[: 3 * count], large[:sites_short]
+    if (
+        len(chosen) < 3 * count
+        or (not sized and any(s.h100e < LEAST_H100E for s in chosen))
+        or len(powerless) < sites_short
+        or any(s.h100e < LEAST_H100E for s in powerless)
+    ):
         raise BadInput(
             f"The ledger of {world.settings.lines:,} lines has too few large books for {count} leaks of each kind: give more"
             " lines, fewer organizations or fewer leaks."
         )
     for number in range(count):
-        _above(closing, chosen[number])
-        _below(closing, chosen[count + number])
-        _conflict(closing, chosen[2 * count + number])
-        _power(closing, chosen[3 * count + number], 0.4, KINDS[6])
-    return set(chosen)
+        size = closing.size(number)
+        # neighbours in size of book, so that every kind meets large and small ones
+        above, below, conflict = chosen[3 * number : 3 * number + 3] if sized else chosen[number::count]
+        if size is None:
+            _above(closing, above)
+            _below(closing, below)
+            _conflict(closing, conflict)
+        else:
+            _departs(closing, above, 1, size)
+            _departs(closing, below, -1, size)
+            _disagree(closing, conflict, size)
+    for slot in powerless:
+        _power(closing, slot, 0.4, KINDS[6])
+    named = {(slot.kind, slot.place) for slot in (*chosen, *powerless)}
+    return {slot for slot in (*orgs, *sites) if (slot.kind, slot.place) in named}
+
+
+def _early_slots(closing: Closing) -> list[Slot]:
+    """Operators' books of single chips on the first claim day: by then all that was shipped has also come in, so that a size in
+    standard errors is exactly that."""
+    book = closing.totals.operators[0][:, :CHIPS]
+    h100e = book * closing.world.tpp / TPP_H100
+    return [
+        Slot("org", int(place), int(chip), float(book[place, chip]), float(h100e[place, chip]))
+        for place, chip in np.argwhere(h100e >= LEAST_SIZED)
+    ]
 
 
 def _said(
@@ -582,12 +679,23 @@ def _against(
     units: float,
     places: list[int],
     follows_from: str = "",
+    standing: str = "",
+    sigma: float | None = None,
 ) -> str:
     world = closing.world
-    period = day_text(world, world.settings.claim_days[-1])
+    period = day_text(world, world.settings.claim_days[0 if sigma else -1])
     slugs = [claim_slug(world, place) for place in places]
     return closing.leak(
-        kind, check, area_name(world, slot), slot.scope, period, units, follows_from, claim=slugs
+        kind,
+        check,
+        area_name(world, slot),
+        slot.scope,
+        period,
+        units,
+        follows_from,
+        standing,
+        sigma=sigma,
+        claim=slugs,
     )
 
 
@@ -612,6 +720,42 @@ def _conflict(closing: Closing, slot: Slot) -> None:
     _against(closing, slot, KINDS[1], "GAP", size, [other], follows_from=name)
 
 
+def _departs(closing: Closing, slot: Slot, sign: int, size: float) -> None:
+    """A claim of the first claim day above all that the ledger may hold, or below what it surely holds, by a size."""
+    totals, at = closing.totals, (slot.place, slot.scope)
+    family = CHIPS + int(closing.world.family[slot.scope])
+    also = (slot.place, family)
+    book, systematic, own = slot.book, float(totals.systematic[at]), float(totals.random[at])
+    if sign > 0:
+        book += float(totals.operators[0][also])
+        systematic, own = systematic + float(totals.systematic[also]), own + float(totals.random[also])
+    spread = math.sqrt(systematic**2 + own)
+    surprise = closing.surprise(size)
+    best = _solved(book, lambda best: sign * surprise * math.hypot(GRADE_SD["B"] * best, spread))
+    units = size * math.hypot(GRADE_SD["B"] * best, spread)
+    place = _said(closing, slot, best, quarter=0)
+    _against(closing, slot, KINDS[1 if sign > 0 else 2], "GAP", units, [place], sigma=size)
+
+
+def _solved(start: float, change: Callable[[float], float]) -> float:
+    """The whole number x = start + change(x) nearest to the fixed point."""
+    x = start
+    for _ in range(60):
+        x = max(1.0, start + change(x))
+    return float(np.rint(x))
+
+
+def _disagree(closing: Closing, slot: Slot, size: float) -> None:
+    """Two houses that share nothing differ by a size; each may also be seen to depart from the book."""
+    surprise, sd = closing.surprise(size), GRADE_SD["B"]
+    one = float(np.rint(slot.book))
+    other = _solved(one, lambda x: surprise * sd * math.hypot(one, x))
+    said = [_said(closing, slot, best, house, 0) for best, house in ((one, 0), (other, 2))]
+    units = size * sd * math.hypot(one, other)
+    name = _against(closing, slot, KINDS[3], "CONFLICT", units, said, sigma=size)
+    _against(closing, slot, KINDS[1], "GAP", units, said, follows_from=name, sigma=size, standing=POSSIBLE)
+
+
 def _power(closing: Closing, slot: Slot, share: float, kind: str) -> None:
     """A site whose power is ``share`` of the bare draw of the chips claimed there: too little even at the claim's low end."""
     world = closing.world
@@ -624,29 +768,52 @@ def _power(closing: Closing, slot: Slot, share: float, kind: str) -> None:
 
 def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
     """One to three houses speak of a slot; some operators are also said to have received so many in the last quarter."""
+    settings = closing.world.settings
+    truth = slot.book + (_excess(closing, slot) if settings.errors == "full" else 0.0)
     houses = random.permutation(HOUSES)[: random.integers(1, 4 if slot.kind == "org" else 2)]
     for house in sorted(int(h) for h in houses):
         grade = str(closing.world.house_grade[house])
-        own = float(np.clip(random.standard_normal(), -1.3, 1.3))
-        error = GRADE_SD[grade] * np.sqrt(0.5) * (closing.world.house_bias[house] + own)
+        own = float(errors(settings, random, 1, 1.3)[0])
+        relative = GRADE_SD[grade] * np.sqrt(0.5) * (closing.world.house_bias[house] + own)
         _said(
             closing,
             slot,
             house=house,
             grade=grade,
-            **_form(random, slot.book, slot.book * (1 + error), GRADE_SD[grade]),
+            **_form(random, truth, float(reported(settings, np.array(truth), relative)), GRADE_SD[grade]),
         )
     if slot.kind == "org" and slot.scope < CHIPS and random.random() < 0.3:
         flow = float(closing.totals.operators[-1, slot.place, slot.scope])
         if flow >= 64:
+            grade = str(closing.world.house_grade[houses[0]])
+            if settings.errors == "full":
+                flow += float(closing.totals.excess_operators[-1, slot.place, slot.scope])
+                relative = (
+                    GRADE_SD[grade]
+                    * np.sqrt(0.5)
+                    * (closing.world.house_bias[houses[0]] + random.standard_normal())
+                )
+                flow = float(np.rint(reported(settings, np.array(flow), relative)))
             _said(
                 closing,
                 slot,
                 flow,
                 house=int(houses[0]),
-                grade=str(closing.world.house_grade[houses[0]]),
+                grade=grade,
                 flow=True,
             )
+
+
+def _excess(closing: Closing, slot: Slot) -> float:
+    """Chips that were really received at a slot beyond what the lines say."""
+    totals, world = closing.totals, closing.world
+    found = {"org": totals.excess_operators, "site": totals.excess_sites, "country": totals.excess_countries}[
+        slot.kind
+    ]
+    here = found.sum(axis=0)[slot.place]
+    if slot.scope < CHIPS:
+        return float(here[slot.scope])
+    return float(here[slot.scope] + here[:CHIPS][world.family == slot.scope - CHIPS].sum())
 
 
 def _form(random: np.random.Generator, book: float, figure: float, sd: float) -> dict[str, Any]:
@@ -675,7 +842,7 @@ def _claim_table(closing: Closing) -> Table:
     column = {name: [row[name] for row in rows] for name in rows[0] if name != "slot"}
     place, scope = np.array([s.place for s in slots]), np.array([s.scope for s in slots])
     kind, flow = np.array([s.kind for s in slots]), np.array(column["flow"])
-    day = world.settings.claim_days[-1]
+    day = world.settings.claim_days[np.array(column["quarter"])]
     start = world.settings.months_start[-4]
     return Table(
         "Claim",
@@ -696,7 +863,7 @@ def _claim_table(closing: Closing) -> Table:
             "high": np.array(column["high"], float),
             "bound": column["bound"],
             "period_start": as_date(np.where(flow, start, np.nan)),
-            "period_end": as_date(np.full(len(rows), day)),
+            "period_end": as_date(day),
             "original_text": "Synthetic claim made by the generator; nobody said this.",
             "source": Ref("Source", source_place(np.array(column["house"]), np.array(column["quarter"]))),
             "grade": column["grade"],

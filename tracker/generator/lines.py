@@ -3,7 +3,8 @@
 Vendors sell to operators, and to resellers whose goods travel on to operators in open countries. Every line has a true number
 of units that nobody writes down; shipper and receiver each report it with an error drawn from their grade: half of its variance
 from the reporter's own lasting bias, half from the line. Errors are cut at about two standard deviations, so that an honest line
-agrees with itself. :class:`Totals` adds up what the claims, licences and powers made afterwards must agree with.
+agrees with itself, or left as they fall (``Settings.errors``). :class:`Totals` adds up what the claims, licences and powers made
+afterwards must agree with.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tracker.generator.tables import Ref, Settings, Table, as_date, dice, drawn, zipf
-from tracker.generator.world import CHIPS, COUNTRIES, GRADE_SD, VENDORS, World
+from tracker.generator.world import CHIPS, COUNTRIES, GRADE_SD, VENDORS, World, errors, reported
 
 CHUNK = 50_000
 """Lines made at once: what bounds the memory. It is part of what a seed means."""
@@ -33,6 +34,7 @@ class Lines:
     ``units`` (shipper's figure), ``by_receiver``: in servers of eight where ``server``, else in chips; ``by_receiver`` and
     ``received`` are NaN where not reported. ``shipped``, ``shipped_latest``, ``received``: days since the first day.
     ``onward``: place among the ledger's lines of the line whose goods this one carries on. ``lot``: number of its consignment.
+    ``excess``: chips that the line really moved beyond its figure.
     """
 
     first: int
@@ -56,6 +58,7 @@ class Lines:
     licence: np.ndarray
     onward: np.ndarray
     lot: np.ndarray
+    excess: np.ndarray
 
     def __len__(self) -> int:
         return len(self.shipper)
@@ -72,7 +75,9 @@ class Totals:
 
     ``operators``, ``sites``, ``countries``: received between one claim day and the next (axis 0), by place and scope.
     ``licensed``: shipped under each operator's licence. ``stock``: received less dispatched by resellers, by scope.
-    ``to_china`` and ``in_us``: shipped to operators there, by chip, as far as the line names it.
+    ``to_china`` and ``in_us``: shipped to operators there, by chip, as far as the line names it. ``excess_...``: chips really
+    received beyond the figures, for claims that are drawn around the truth. ``systematic``, ``random``: of the operators' books
+    on the first claim day, the sum of the errors that one house makes alike, and the variance of the others.
     """
 
     operators: np.ndarray
@@ -82,6 +87,11 @@ class Totals:
     stock: np.ndarray
     to_china: np.ndarray
     in_us: np.ndarray
+    excess_operators: np.ndarray
+    excess_sites: np.ndarray
+    excess_countries: np.ndarray
+    systematic: np.ndarray
+    random: np.ndarray
     lines: int = 0
     chips: int = field(default=0)
 
@@ -96,6 +106,11 @@ class Totals:
             stock=np.zeros((world.resellers, scopes)),
             to_china=np.zeros(CHIPS),
             in_us=np.zeros(CHIPS),
+            excess_operators=np.zeros((QUARTERS, world.operators, scopes)),
+            excess_sites=np.zeros((QUARTERS, world.sites, scopes)),
+            excess_countries=np.zeros((QUARTERS, len(COUNTRIES), scopes)),
+            systematic=np.zeros((world.operators, scopes)),
+            random=np.zeros((world.operators, scopes)),
         )
 
     def add(self, world: World, lines: Lines) -> None:
@@ -107,9 +122,17 @@ class Totals:
         quarter = np.searchsorted(world.settings.claim_days, lines.received)  # NaN sorts behind the last day
         operator = lines.consignee - world.first_operator
         booked = counts & (quarter < QUARTERS)
-        _add(self.operators, booked & (operator >= 0), lines.chips, quarter, operator, scope)
-        _add(self.sites, booked & (lines.site >= 0), lines.chips, quarter, lines.site, scope)
-        _add(self.countries, booked, lines.chips, quarter, lines.destination, scope)
+        for to, excess, which, place in (
+            (self.operators, self.excess_operators, operator >= 0, operator),
+            (self.sites, self.excess_sites, lines.site >= 0, lines.site),
+            (self.countries, self.excess_countries, np.ones(len(lines), bool), lines.destination),
+        ):
+            _add(to, booked & which, lines.chips, quarter, place, scope)
+            _add(excess, booked & which, lines.excess, quarter, place, scope)
+        early = counts & (quarter == 0) & (operator >= 0)
+        shared, own = stated_errors(world, lines)
+        _add(self.systematic, early, shared, operator, scope)
+        _add(self.random, early, own, operator, scope)
         named = counts & (operator >= 0) & (lines.family < 0)
         _add(self.to_china, named & (lines.destination == CHINA), lines.chips, lines.chip)
         _add(self.in_us, named & (lines.destination == HOME), lines.chips, lines.chip)
@@ -122,6 +145,23 @@ class Totals:
 def _add(total: np.ndarray, chosen: np.ndarray, amount: np.ndarray, *axes: np.ndarray) -> None:
     where = np.ravel_multi_index(tuple(axis[chosen] for axis in axes), total.shape)
     total += np.bincount(where, weights=amount[chosen], minlength=total.size).reshape(total.shape)
+
+
+def stated_errors(world: World, lines: Lines) -> tuple[np.ndarray, np.ndarray]:
+    """Of each line's figure, as the method reads it: the systematic standard deviation, and the variance of its own."""
+    spread = np.where(lines.exact, 0.0, _sd(world, lines.shipper) * lines.chips)
+    written, half = lines.units, np.full(len(lines), 0.5)
+    for zeros in range(1, 6):  # trailing zeros are not believed beyond two digits
+        half = np.where((written % 10**zeros == 0) & (written >= 10 ** (zeros + 1)), 0.5 * 10**zeros, half)
+    rounding = np.where(lines.exact, 0.0, (half * np.where(lines.server, SERVER, 1)) ** 2 / 3)
+    return np.sqrt(0.5) * spread, 0.5 * spread**2 + rounding
+
+
+def _sd(world: World, reporter: np.ndarray) -> np.ndarray:
+    """Relative standard deviation of what organizations report."""
+    return np.array([GRADE_SD[letter] for letter in "ABC"])[
+        np.searchsorted(["A", "B", "C"], world.grade[reporter])
+    ]
 
 
 def chunks(world: World, count: int) -> Iterator[Lines]:
@@ -220,11 +260,9 @@ def _sizes(random: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarr
 
 def figure(world: World, random: np.random.Generator, units: np.ndarray, reporter: np.ndarray) -> np.ndarray:
     """What the reporters (organizations) say of true ``units``: whole units, at least one."""
-    sd = np.array([GRADE_SD[letter] for letter in "ABC"])[
-        np.searchsorted(["A", "B", "C"], world.grade[reporter])
-    ]
-    own = np.clip(random.standard_normal(len(units)), -1.2, 1.2)
-    return np.maximum(1, np.rint(units * (1 + sd * np.sqrt(0.5) * (world.bias[reporter] + own))))
+    own = errors(world.settings, random, len(units), 1.2)
+    relative = _sd(world, reporter) * np.sqrt(0.5) * (world.bias[reporter] + own)
+    return np.maximum(1, np.rint(reported(world.settings, units, relative)))
 
 
 def _reported(
@@ -256,6 +294,7 @@ def _reported(
         server=server, exact=exact, cancelled=direct & (random.random(size) < 0.005),
         user_known=~direct | (random.random(size) < 0.95) | (licence >= 0), licence=licence,
         onward=np.where(carried >= 0, first + carried, -1), lot=np.full(size, -1),
+        excess=(units - sent) * np.where(server, SERVER, 1),
     )  # fmt: skip
 
 

@@ -15,6 +15,9 @@ import numpy as np
 
 from tracker.core.errors import BadInput
 
+ERRORS = ("cut", "full")
+LARGEST_SIZE = 12.0
+"""Beyond it, twice the error of a grade B report is more than the report: no figure lies so far below another."""
 FIRST_DAY = date(2024, 1, 1)
 """First day of every synthetic ledger: a constant, so that the same seed gives the same rows on any day."""
 
@@ -40,6 +43,11 @@ class Table:
 class Settings:
     """How large a ledger, from which seed. ``organizations``: operators, among whom the lines are spread.
 
+    ``sizes``: differences between reports are planted as large as so many standard errors of their comparison, by turns; empty:
+    large against every stated error. ``errors``: ``cut``, honest errors end at about two standard deviations, so that an honest
+    record agrees with every other and a planted difference is exactly as large as said; ``full``: they are normal, as the method
+    reads them, and planted differences have honest errors on top.
+
     Raises:
         BadInput: a number out of range, or numbers that do not fit together.
     """
@@ -49,15 +57,24 @@ class Settings:
     organizations: int = 0
     months: int = 30
     leaks: int = 3
+    sizes: tuple[float, ...] = ()
+    errors: str = "cut"
 
     def __post_init__(self) -> None:
         if not self.organizations:
-            object.__setattr__(self, "organizations", min(4000, max(60, int(2 * self.lines**0.5))))
+            usual = min(4000, max(60, int(2 * self.lines**0.5)))
+            object.__setattr__(self, "organizations", max(usual, 20 * self.leaks))
         _within("lines", self.lines, 1_000, 50_000_000)
         _within("seed", self.seed, 0, 999_999_999)
         _within("organizations", self.organizations, 40, 20_000)
         _within("months", self.months, 12, 36)
-        _within("leaks", self.leaks, 0, 10)
+        _within("leaks", self.leaks, 0, 60)
+        if self.errors not in ERRORS:
+            raise BadInput(f"errors is {self.errors!r}; give one of {', '.join(ERRORS)}.")
+        if any(not 0 < size <= LARGEST_SIZE for size in self.sizes):
+            raise BadInput(
+                f"sizes are {self.sizes}; give standard errors above 0 and up to {LARGEST_SIZE:g}."
+            )
         if self.months % 3:
             raise BadInput(
                 f"months is {self.months}; give a multiple of 3, because claims are made for whole quarters."
@@ -71,6 +88,11 @@ class Settings:
                 f"{self.leaks} leaks of each kind need at least {20 * self.leaks} organizations to hide among,"
                 f" not {self.organizations}."
             )
+
+    @property
+    def certain_leaks(self) -> int:
+        """How many of each kind that rests on arithmetic, and so has no size in standard errors."""
+        return min(self.leaks, 3) if self.sizes else self.leaks
 
     @property
     def months_start(self) -> np.ndarray:

@@ -130,10 +130,10 @@ def build(settings: Settings) -> World:
     abroad = (random.random(len(home)) < 0.15) & (home < len(OPEN))
     return World(
         settings=settings, resellers=resellers, operators=operators, country=country, owner=owner, grade=grade,
-        bias=_clipped(random, len(country), 1.2),
+        bias=errors(settings, random, len(country), 1.2),
         licensed=watched & (place // 5 % 2 == 0), licensed_chip=openly_old[place % len(openly_old)],
         site_start=start, site_country=np.where(abroad, random.integers(0, len(OPEN), len(home)), home),
-        house_grade=np.array(["B", "C", "B", "D", "C", "B"]), house_bias=_clipped(random, HOUSES, 1.0), **chips,
+        house_grade=np.array(["B", "C", "B", "D", "C", "B"]), house_bias=errors(settings, random, HOUSES, 1.0), **chips,
     )  # fmt: skip
 
 
@@ -141,9 +141,18 @@ def _by_share(random: np.random.Generator, count: int, size: int) -> np.ndarray:
     return random.choice(count, size, p=zipf(count, 0.8))
 
 
-def _clipped(random: np.random.Generator, count: int, limit: float) -> np.ndarray:
-    """Standard normal numbers cut at ``limit``: an honest reporter stays within its stated error."""
-    return np.clip(random.standard_normal(count), -limit, limit)
+def errors(settings: Settings, random: np.random.Generator, count: int, limit: float) -> np.ndarray:
+    """Standard normal numbers; where errors are cut, at ``limit``: an honest reporter then stays within its stated error."""
+    drawn = random.standard_normal(count)
+    return drawn if settings.errors == "full" else np.clip(drawn, -limit, limit)
+
+
+def reported(settings: Settings, truth: np.ndarray, relative: np.ndarray) -> np.ndarray:
+    """Figures that are wrong by ``relative``: as a share of the figure, as the method reads it, where errors are full. A figure
+    beyond a tenth or ten times the truth is no honest one."""
+    if settings.errors == "full":
+        return truth / np.clip(1 - relative, 0.1, 10)
+    return truth * (1 + relative)
 
 
 def _owners(country: np.ndarray, first: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tracker.core.errors import TrackerError
 from tracker.generator import services
-from tracker.generator.tables import Settings
+from tracker.generator.tables import ERRORS, Settings
+
+
+def sizes(text: str) -> tuple[float, ...]:
+    """Sizes in standard errors, as the terminal gives them."""
+    return tuple(float(one) for one in text.split(","))
 
 
 class Command(BaseCommand):
@@ -34,6 +39,14 @@ class Command(BaseCommand):
             "--leaks", type=int, default=3, help="planted discrepancies of each kind (default 3)"
         )
         parser.add_argument(
+            "--sizes", type=sizes, default=(), metavar="1,2,4",
+            help="plant differences between reports by turns of these sizes, in standard errors (default: gross ones)",
+        )  # fmt: skip
+        parser.add_argument(
+            "--errors", choices=ERRORS, default="cut",
+            help="cut honest errors at about two standard deviations, or leave them in full as the method reads them",
+        )  # fmt: skip
+        parser.add_argument(
             "--remove", action="store_true", help="delete all synthetic records; the history keeps them"
         )
 
@@ -54,7 +67,7 @@ class Command(BaseCommand):
         target: Path | None = options["truth"]
         if target and not target.parent.is_dir():
             raise CommandError(f"There is no folder {target.parent} for the truth file.")
-        wanted = ("lines", "seed", "organizations", "months", "leaks")
+        wanted = ("lines", "seed", "organizations", "months", "leaks", "sizes", "errors")
         began = monotonic()
         made = services.generate(Settings(**{name: options[name] for name in wanted}), "command line")
         seconds = monotonic() - began
