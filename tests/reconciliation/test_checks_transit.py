@@ -56,7 +56,7 @@ def test_the_vague_end_of_the_shipping_days_counts():
     assert find(cast.books(under_way(**vague)), P) == []
 
 
-@pytest.mark.parametrize("status", ["received", "seized", "returned", "cancelled"])
+@pytest.mark.parametrize("status", ["reported", "received", "seized", "returned", "cancelled"])
 def test_lines_of_another_standing_are_not_asked(status):
     assert find(cast.books(under_way(status=status)), P) == []
 
@@ -67,12 +67,6 @@ def test_making_and_retiring_chips_is_no_transit():
 
 def test_lines_without_a_day_are_not_asked():
     assert find(cast.books(under_way(shipped=None, received=None)), P) == []
-
-
-def test_a_reported_line_without_a_receipt_is_presumed_received_and_only_told():
-    found = only(under_way(status="reported"))
-    assert (found.verdict, found.is_finding, found.severity) == ("receipt presumed", False, "info")
-    assert find(cast.books(under_way(status="reported", received_presumed=False)), P) == []
 
 
 def test_lines_of_one_consignee_and_kind_are_told_together_and_the_largest_named():

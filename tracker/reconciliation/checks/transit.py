@@ -2,11 +2,11 @@
 
 A line is *overdue* if it is told to be in transit and its last possible day of shipping lies more than twice the lead time (30
 days, parameter ``lead_time_days``) before the day of the run. One finding per consignee and kind of chip, severity at most
-medium: this is a judgement aid. Lines that are only reported, without a day of receipt, are counted in books as received after
-the lead time; where twice that has passed and somebody asks for them they are listed beside, as information.
+medium: this is a judgement aid.
 
-How to read it. The vague end of the shipping days counts; lines that were cancelled, returned, seized or told to be received are
-not asked, nor are lines without a day. The largest fifty lines are named, and all are counted.
+How to read it. The vague end of the shipping days counts; lines without a day are not asked. Nor are lines that are only
+reported, without a day of receipt: that is how most movements become known, and books presume that they came in after the lead
+time. The largest fifty lines are named, and all are counted.
 
 What it does not say. That the goods are not there: as a rule nobody entered the receipt.
 """
@@ -31,7 +31,7 @@ FAMILY = None
 PARTITION = "lines"
 
 FORMULA = "last possible day of shipping + 2 x lead time < day of the run"
-IN_TRANSIT, REPORTED = "in transit", "reported"
+IN_TRANSIT = "in transit"
 
 
 def is_overdue(last_shipped: date, as_of: date, lead_time_days: int) -> bool:
@@ -44,21 +44,14 @@ def is_overdue(last_shipped: date, as_of: date, lead_time_days: int) -> bool:
 
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
-    """One result per consignee (else destination country), kind of chip and standing with an overdue line; sorted by these."""
-    groups: dict[tuple[str, str, str], list[MovementRow]] = defaultdict(list)
+    """One finding per consignee (else destination country) and kind of chip with an overdue line; sorted by these."""
+    groups: dict[tuple[str, str], list[MovementRow]] = defaultdict(list)
     for row in sorted(books.movements, key=lambda row: row.ref.id):
         last = dispatch_days(row)[1]
-        if row.kind != "transfer":
-            continue
-        unreceived = row.status == IN_TRANSIT or (
-            row.status == REPORTED and (row.received is None or row.received_presumed)
-        )
-        if unreceived and last and is_overdue(last, books.as_of, parameters.lead_time_days):
-            groups[_area(row, books), scopes.key(row.scope), row.status].append(row)
-    return [
-        _told(area, status, groups[area, scope, status], books, parameters)
-        for area, scope, status in sorted(groups)
-    ]
+        waiting = row.kind == "transfer" and row.status == IN_TRANSIT
+        if waiting and last and is_overdue(last, books.as_of, parameters.lead_time_days):
+            groups[_area(row, books), scopes.key(row.scope)].append(row)
+    return [_told(area, groups[area, scope], books, parameters) for area, scope in sorted(groups)]
 
 
 def _area(row: MovementRow, books: Books) -> str:
@@ -66,9 +59,7 @@ def _area(row: MovementRow, books: Books) -> str:
     return f"org:{who.slug}" if who else f"country:{row.destination_country or 'unknown'}"
 
 
-def _told(
-    area: str, status: str, rows: Sequence[MovementRow], books: Books, parameters: Parameters
-) -> Finding:
+def _told(area: str, rows: Sequence[MovementRow], books: Books, parameters: Parameters) -> Finding:
     read = [(row, quantity(row.reported, parameters, house(row))) for row in rows]
     counted = [(row, amount) for row, amount in read if isinstance(amount, Quantity)]
     found = total([(1.0, amount) for _, amount in counted])
@@ -84,33 +75,30 @@ def _told(
                  if not isinstance(amount, Quantity)]  # fmt: skip
     evidence.sort(key=lambda one: (-(one.contribution or 0.0), one.ref.id))
     days = [day for row in rows if (day := dispatch_days(row)[1])]
-    is_finding = status == IN_TRANSIT
     who = books.organizations.get(rows[0].consignee_id or 0)
     country = rows[0].destination_country
     name = who.name if who else COUNTRIES.get(country, country or "a place not named")
     limit = 2 * parameters.lead_time_days
     size = explain.magnitude(found.mu, h100e, sq)
-    said = "are told to be in transit" if is_finding else "are reported without a day of receipt"
     largest = [f"{one.label}." for one in evidence[: explain.FEW]]
     more = len(evidence) - len(largest)
     story = explain.Story(
         compared=f"What left for {name} of {scope.name} by {max(days)}, with receipts recorded by {books.as_of}.",
-        sides=(f"{len(rows)} line(s) {said}; the oldest left by {min(days)}.", *largest,
+        sides=(f"{len(rows)} line(s) are told to be in transit; the oldest left by {min(days)}.", *largest,
                *((f"And {more} smaller line(s).",) if more else ())),
         difference=f"{size}, more than {limit} days after they left.",
-        surprise="This is a judgement aid: goods take longer at times, and receipts are seldom published."
-        if is_finding else "Nothing surprising: the receipt of these lines is presumed, as of most.",
+        surprise="This is a judgement aid: goods take longer at times, and receipts are seldom published.",
         open=(explain.UNRECORDED, explain.IN_TRANSIT, explain.STATUS, explain.DATES),
         settle=f"A receiving report or delivery note of {name} for these lines.",
         assumptions=(f"goods usually arrive within {parameters.lead_time_days} days", *(
             text for _, amount in counted for text in amount.assumptions)),
     )  # fmt: skip
     return finding(
-        check=CODE, area=area, scope=scopes.key(scope), period="whole record", counterpart=status,
-        verdict="transit overdue" if is_finding else "receipt presumed",
+        check=CODE, area=area, scope=scopes.key(scope), period="whole record", counterpart=IN_TRANSIT,
+        verdict="transit overdue",
         headline=f"{name}: {explain.chips(found.mu)} ({scope.name}) in {len(rows)} line(s), no receipt after {limit} days",
-        reported=found.mu, gap=found.mu, sigma=found.s, is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq,
-        severity=significance.severity(sq, weakest, cap="medium") if is_finding else "info", weakest_grade=weakest,
+        reported=found.mu, gap=found.mu, sigma=found.s, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
+        severity=significance.severity(sq, weakest, cap="medium"), weakest_grade=weakest,
         formula=FORMULA, sections=explain.sections(story), evidence=tuple(evidence[:MOST_EVIDENCE]),
         numbers={"lines": len(rows), "oldest": min(days).isoformat(), "latest": max(days).isoformat(), "days": limit},
     )  # fmt: skip
