@@ -1146,6 +1146,38 @@ class TreeNode(serializers.Serializer):
         return super().get_fields() | {"children": TreeNode(many=True)}
 
 
+class ReasonShown(serializers.Serializer):
+    """A discrepancy or question that something to verify would settle a part of."""
+
+    finding = serializers.CharField(help_text="Address of the finding.")
+    words = serializers.CharField()
+    variance = serializers.FloatField(help_text="That part, in significant quantities squared.")
+
+
+class PriorityShown(serializers.Serializer):
+    """A record or fact whose verification would settle a part of what the run left open."""
+
+    kind = serializers.CharField(help_text="record, fact, or person (a question that no record settles).")
+    name = serializers.CharField()
+    record_url = serializers.CharField(
+        allow_null=True, help_text="The record as the run knew it; null for a fact."
+    )
+    variance = serializers.FloatField(
+        help_text="What it would settle at most, in significant quantities squared."
+    )
+    h100e = serializers.FloatField(help_text="H100-equivalents of the questions that a fact holds up.")
+    count = serializers.IntegerField(help_text="Discrepancies or questions; the largest five are told.")
+    words = serializers.CharField()
+    reasons = ReasonShown(many=True)
+
+
+class Priorities(serializers.Serializer):
+    """Where to look next after a run: what would settle most first. A rank and no estimate."""
+
+    run = serializers.CharField()
+    priorities = PriorityShown(many=True)
+
+
 class FindingTree(serializers.Serializer):
     """What a finding rests on, as its run read the ledger."""
 

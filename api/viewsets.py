@@ -29,14 +29,16 @@ from api.pagination import KeysetPagination, chosen_ordering
 from api.schema import LedgerSchema
 from tracker import models
 from tracker.chips.services import derived
-from tracker.core.addresses import finding_tree_data
+from tracker.core.addresses import finding_tree_data, record_data
 from tracker.judgement.services import explain, kept_comparison
 from tracker.organizations.models import OrganizationQuerySet
 from tracker.provenance.querysets import MOST_ROWS, ROWS, finding_tree, findings
+from tracker.reconciliation.priorities import Priority
 from tracker.reconciliation.services import cancel_run
 from tracker.reconciliation.tree import as_dict, digest
 from tracker.reviews.services import life_of
 from tracker.rules.services import classified
+from tracker.runs.querysets import MOST, priorities
 from tracker.runs.services import progress
 from tracker.tasks import request_run
 
@@ -527,10 +529,33 @@ class Runs(Resource):
         cancel_run(record["id"])
         return self._accepted(record["key"])
 
+    @extend_schema(responses=serializers.Priorities)
+    @action(detail=True, filter_backends=(), pagination_class=None)
+    def priorities(self, request: Request, pk: str) -> Response:
+        """The records and facts whose verification would settle most of what a finished run left open (``limit``: up to 200)."""
+        parameters.refuse_unknown(request, ["limit", "format"], versioned=False)
+        limit = parameters.whole_number(request, "limit", 50, least=1, most=MOST)
+        run = models.ReconciliationRun.objects.get(pk=self.record(pk, self.plan)["id"])
+        if run.status != models.ReconciliationRun.Status.FINISHED:
+            raise NotFound(f"Run {run.key} has not finished, so it does not know yet what it leaves open.")
+        return Response(
+            {"run": run.key, "priorities": [_priority(line, run) for line in priorities(run, limit)]}
+        )
+
     def _accepted(self, key: str) -> Response:
         record = self.record(key, self.plan)
         self.complete(record)
         return Response(record, status=202, headers={"Location": record["api_url"]})
+
+
+def _priority(line: Priority, run: models.ReconciliationRun) -> dict[str, Any]:
+    return {
+        **asdict(line),
+        "record_url": None if line.id is None else record_data(line.model, line.id, run.as_known_at),
+        "reasons": [
+            {**asdict(one), "finding": f"{rows.ROOT}findings/{one.finding}/"} for one in line.reasons
+        ],
+    }
 
 
 class Proofs(Resource):

@@ -241,3 +241,48 @@ def test_a_report_is_downloaded_byte_for_byte_and_never_run_inside_the_admin(rea
     assert answer.content == b"check,gap\nC1,400\n"
     page = reader.get(reverse("admin:tracker_report_file", args=[report.pk, "html"]))
     assert page.headers["Content-Disposition"] == 'attachment; filename="report-synthetic-run-x.html"'
+
+
+def test_the_page_of_a_run_says_where_to_look_next(reader):
+    run = factories.run()
+    claim = factories.claim("synthetic-claim")
+    row = factories.finding(run, (claim,), sq=0.4)
+    row.evidence.update(variance_share=0.5)
+
+    page = reader.get(reverse("admin:tracker_reconciliationrun_change", args=[run.pk])).content.decode()
+
+    told = page.split('id="next"')[1]
+    assert "Verifying “synthetic-claim”" in told
+    assert "0.005" in told
+    assert reverse("admin:tracker_finding_change", args=[row.pk]) in told
+
+
+def test_an_analyst_writes_a_note_and_a_reader_does_not(analyst, reader, found):
+    words = {"text": "The operator confirms the count.", "url": "https://example.org/letter"}
+    assert decide(reader, found, "note_one", **words).status_code == 403
+    decide(analyst, found, "note_one", **words, source="no-such-source")
+    assert not found.notes.exists()
+
+    decide(analyst, found, "note_one", **words, source=factories.source().slug)
+
+    (row,) = found.notes.all()
+    assert (row.written_by, row.url, row.source) == ("the-analyst", words["url"], factories.source())
+    text = reader.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+    assert "The operator confirms the count." in text
+    assert 'href="https://example.org/letter"' in text
+
+
+def test_several_are_assigned_to_oneself_and_listed_by_who_looks_into_them(reviewer, reader, found):
+    other = factories.finding(factories.run(), area="site:other").discrepancy
+    chosen = {"action": "assign_to_me", "_selected_action": [found.pk]}
+    assert reviewer.post(reverse(LIST), chosen).status_code == 302
+
+    found.refresh_from_db()
+    assert found.assignee.username == "the-reviewer"
+
+    def shown(client, whose):
+        return [row.pk for row in client.get(reverse(LIST), {"whose": whose}).context["cl"].result_list]
+
+    assert shown(reviewer, "mine") == shown(reader, str(found.assignee_id)) == [found.pk]
+    assert shown(reviewer, "nobody") == [other.pk]
+    assert shown(reader, "mine") == []

@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from tests import factories
 from tests.admin.conftest import person
-from tracker.models import ReconciliationRun
+from tracker.models import Claim, Evidence, ReconciliationRun
 from tracker.reconciliation import services
 
 pytestmark = pytest.mark.django_db
@@ -111,3 +111,23 @@ def test_a_ledger_that_is_being_written_answers_that_it_is_busy(operator, monkey
         "code": "busy",
         "message": "Another session has been writing; start the run again later.",
     }
+
+
+def test_a_run_tells_where_to_look_next(api, world):
+    run = factories.run("look-next")
+    claim = Claim.objects.get(slug="synthetic-claim")
+    row = factories.finding(run, (claim,), sq=0.4, counterpart="look next")
+    Evidence.objects.filter(finding=row).update(variance_share=0.5)
+
+    body = api.read("runs/look-next/priorities/")
+
+    (line,) = body["priorities"]
+    assert (body["run"], line["kind"], line["variance"]) == ("look-next", "record", 0.005)
+    assert line["record_url"].startswith(f"/api/v1/claims/{claim.pk}/?known_at=")
+    assert line["reasons"][0]["finding"] == f"/api/v1/findings/{row.pk}/"
+    assert api.refused("runs/look-next/priorities/", limit="0")["code"] == "bad_parameter"
+
+
+def test_a_run_that_has_not_finished_tells_nothing_yet(api, world):
+    factories.run("going", status="running", finished_at=None)
+    assert "has not finished" in api.refused("runs/going/priorities/", expect=404)["message"]

@@ -87,6 +87,17 @@ def test_what_no_record_settles_is_told_apart_from_what_one_would():
     assert f"Not recorded: {facts[1]} (1 movement(s))." in text
     assert f"To record: {facts[1]}. For a person to say: {facts[0]}." in text
     assert found.numbers["decisions"] == {"UNKNOWN": 1}
+    assert found.numbers["for_a_person"] == [facts[0]]
+
+
+def test_each_fact_says_how_many_chips_it_holds_up():
+    few, many = cast.movement(10), cast.movement(500)
+    verdicts = {
+        few.ref.id: cast.verdict("undetermined", missing=("headquarters", "end use")),
+        many.ref.id: cast.verdict("undetermined", missing=("headquarters",)),
+    }
+    (found,) = find(cast.books(few, many, verdicts=verdicts), P)
+    assert found.numbers["chips_held_by"] == {"end use": 10, "headquarters": 510}
 
 
 def test_movements_of_one_quarter_to_one_consignee_are_one_finding():

@@ -54,9 +54,13 @@ from tracker.reconciliation.lifecycle import OVER, is_overdue
 from tracker.reconciliation.services import GOING, cancel_run, parameter_lines
 from tracker.reports.page import running_table
 from tracker.reviews.services import assign, events, note, reopen, resolve
+from tracker.runs.querysets import priorities
 from tracker.runs.services import progress as run_progress
 from tracker.runs.services import resume
 from tracker.tasks import queue_run, request_run
+
+LOOK_NEXT = 20
+"""How many records and facts to verify the page of a run names; the API gives more."""
 
 REFRESH_SECONDS = 5
 """How often the page of a run that goes on asks for itself again."""
@@ -229,6 +233,9 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
                 "at": run_progress(run),
                 "failed_shares": failed,
                 "parameters": parameter_lines(run),
+                "priorities": priorities(run, LOOK_NEXT)
+                if run.finished_at and run.status == "finished"
+                else (),
                 "report": Report.objects.filter(run=run).defer("html", "csv").first(),
                 "discrepancies_url": marks.list_url(
                     "finding", run__id__exact=run.pk, is_discrepancy__exact=1

@@ -12,8 +12,17 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from tracker.core.addresses import book_page, findings_data, instant, lines_page, records_data
+from tracker.core.addresses import (
+    book_page,
+    finding_page,
+    findings_data,
+    instant,
+    lines_page,
+    record_page,
+    records_data,
+)
 from tracker.core.countries import COUNTRIES
+from tracker.reconciliation.priorities import Priority
 from tracker.reports import charts, tables
 from tracker.reports.tables import (
     EvidenceLine,
@@ -109,6 +118,7 @@ def context(data: ReportData) -> dict[str, Any]:
             (summary(line, anchors), line.due_on)
             for line in tables.overdue(lines, data.run.as_of)[:MAX_TABLE_ROWS]
         ],
+        "priorities": [look_next(line, data) for line in data.priorities],
         "timeliness_days": data.run.parameters.get("timeliness_days", 90),
         "cards": [card(line, data) for line in cards],
         "cards_left_out": len(found) - len(cards),
@@ -362,6 +372,17 @@ def signed(value: float | None) -> str:
     if value is None:
         return "–"
     return f"+{number(value)}" if value > 0 else number(value)
+
+
+def look_next(line: Priority, data: ReportData) -> dict[str, Any]:
+    """One thing to verify, with the pages of the record and of what it would settle."""
+    return {
+        "line": line,
+        "variance": number(line.variance),
+        "href": record_page(line.model, line.id, data.run.as_known_at) if line.id is not None else "",
+        "reasons": [(reason, finding_page(reason.finding)) for reason in line.reasons],
+        "more": line.count - len(line.reasons),
+    }
 
 
 def card(line: Line, data: ReportData) -> dict[str, Any]:

@@ -16,6 +16,10 @@ from tracker.reports import page
 from tracker.reports.models import Report
 from tracker.reports.querysets import Reading
 from tracker.reports.tables import ReportData, RunFacts, cited_sources, csv_text, ordered
+from tracker.runs.querysets import priorities
+
+LOOK_NEXT = 20
+"""How many records and facts to verify a report names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ def gather(run: ReconciliationRun) -> ReportData:
         destinations=reading.destinations(),
         sources=cited_sources(lines, plans),
         synthetic_records=reading.synthetic_records(),
+        priorities=priorities(run, LOOK_NEXT),
         plugs=reading.plug_lines(run),
     )
 

@@ -20,6 +20,7 @@ from datetime import date, datetime
 from typing import Any
 
 from tracker.core.addresses import instant
+from tracker.reconciliation.priorities import Priority
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
 """From the gravest down; ``info`` lines are shown but are no discrepancies."""
@@ -296,6 +297,7 @@ class ReportData:
     destinations: Mapping[str, float] = field(default_factory=dict)  # chips by ISO country
     sources: tuple[SourceLine, ...] = ()
     synthetic_records: int = 0
+    priorities: tuple[Priority, ...] = ()
     plugs: tuple[PlugLine, ...] = ()
 
 

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from tracker.reconciliation.models import Discrepancy, DiscrepancyEvent, ReconciliationRun
+from collections.abc import Iterator
+
+from django.db.models import F, FloatField, Q, QuerySet, Sum
+from django.db.models.functions import Cast, Power
+
+from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.models import Discrepancy, DiscrepancyEvent, Evidence, Finding, ReconciliationRun
+from tracker.reconciliation.priorities import Doubt, Priority, Question, rank
+
+SPARE = 3
+"""So many times as many records as are shown are read: the database ranks them by sums that may differ in the last digit."""
+MOST = 200
 
 
 def resolved_at_close(run: ReconciliationRun) -> set[int]:
@@ -17,3 +28,55 @@ def resolved_at_close(run: ReconciliationRun) -> set[int]:
     )
     last = dict(states.order_by("discrepancy_id", "at", "id").values_list("discrepancy_id", "after"))
     return {pk for pk, after in last.items() if after == Discrepancy.State.RESOLVED}
+
+
+def priorities(run: ReconciliationRun, limit: int = 50) -> tuple[Priority, ...]:
+    """The records and facts whose verification would settle most of what a finished run left open; at most ``limit`` and 200.
+
+    Two queries over the evidence of its discrepancies and one over its undetermined questions. Equal runs give equal ranks.
+    """
+    limit = min(limit, MOST)
+    size = float(run.parameters.get("significant_quantity_h100e", Parameters().significant_quantity_h100e))
+    return rank(_doubts(run, limit), _questions(run), size, limit)
+
+
+def _doubts(run: ReconciliationRun, limit: int) -> Iterator[Doubt]:
+    borne = _borne(run)
+    sigma_sq = F("finding__sigma") * F("finding__sq") / F("finding__gap")
+    variance = Cast(F("variance_share") * Power(sigma_sq, 2), FloatField())
+    top = borne.values("model_name", "object_id").annotate(variance=Sum(variance))
+    wanted = {
+        (row["model_name"], row["object_id"])
+        for row in top.order_by("-variance", "model_name", "object_id")[: SPARE * limit]
+    }
+    rows = borne.filter(object_id__in={pk for _, pk in wanted}).order_by("finding_id", "order")
+    fields = (
+        "model_name", "object_id", "label", "finding_id", "finding__headline", "variance_share", "finding__sigma",
+        "finding__sq", "finding__gap",
+    )  # fmt: skip
+    for model, pk, label, finding, headline, share, sigma, sq, gap in rows.values_list(*fields).iterator():
+        if (model, pk) in wanted:
+            yield Doubt(model, pk, label, finding, headline, share, abs(sigma * sq / gap))
+
+
+def _borne(run: ReconciliationRun) -> QuerySet[Evidence]:
+    """Evidence that bears a part of the variance of an open discrepancy whose size is known."""
+    known = Q(finding__sigma__gt=0, finding__sq__isnull=False, finding__gap__isnull=False) & ~Q(
+        finding__gap=0
+    )
+    rows = Evidence.objects.filter(
+        known, finding__run=run, finding__is_discrepancy=True, variance_share__gt=0
+    )
+    return rows.exclude(finding__discrepancy__in=resolved_at_close(run))
+
+
+def _questions(run: ReconciliationRun) -> Iterator[Question]:
+    rows = Finding.objects.filter(run=run, check_code="RULE", verdict="undetermined").order_by("key")
+    fields = ("id", "area", "scope", "headline", "gap", "gap_h100e", "numbers")
+    for pk, area, scope, headline, gap, gap_h100e, numbers in rows.values_list(*fields).iterator():
+        person = set(numbers.get("for_a_person", ()))
+        each = gap_h100e / gap if gap and gap_h100e is not None else None
+        for fact, chips in sorted(numbers.get("chips_held_by", {}).items()):
+            yield Question(
+                fact, area, scope, pk, headline, None if each is None else chips * each, fact in person
+            )

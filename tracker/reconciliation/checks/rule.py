@@ -261,9 +261,17 @@ def _made(
             "movements": len(cases),
             "rules": sorted({rule for case in cases for rule in case.verdict.rule_ids}),
             "unknown_facts": sorted({fact for case in cases for fact in case.verdict.missing}),
+            "chips_held_by": _held(cases),
+            "for_a_person": sorted({fact for case in cases for fact in case.verdict.for_a_person}),
             "decisions": dict(sorted(Counter(case.verdict.decision for case in cases).items())),
         },
     )  # fmt: skip
+
+
+def _held(cases: Sequence[_Case]) -> dict[str, float]:
+    """Chips of the movements for which each fact is wanted; those that want several stand under each."""
+    facts = sorted({fact for case in cases for fact in case.verdict.missing})
+    return {fact: math.fsum(case.chips for case in cases if fact in case.verdict.missing) for fact in facts}
 
 
 def _facts(cases: Sequence[_Case], books: Books) -> tuple[Evidence, ...]:
