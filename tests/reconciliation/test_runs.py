@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from tests import factories
+from tracker import models
 from tracker.core.errors import BadInput
 from tracker.models import (
     BalanceCell,
@@ -21,8 +22,10 @@ from tracker.models import (
     RunPartition,
     Shipment,
 )
+from tracker.provenance.querysets import MOST_ROWS, finding_tree, findings
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.tree import as_dict, digest
 
 pytestmark = pytest.mark.django_db
 
@@ -108,6 +111,95 @@ def test_a_past_run_is_made_again_exactly_after_later_corrections(desert):
     assert not now.findings.filter(
         check_code="GAP", area="site:synthetic-desert", is_discrepancy=True
     ).exists()
+
+
+def correct(what: str) -> None:
+    """One later correction of a kind of record that the findings of the desert rest on."""
+    chip = models.Chip.objects.get(slug="synthetic-h")
+    operator = models.Organization.objects.get(slug="synthetic-operator")
+    if what == "claims":
+        Claim.objects.filter(slug="synthetic-115000").update(
+            best=90000, grade="E", original_text="about 90,000 chips"
+        )
+        factories.claim("synthetic-later", data_center=chip.shipments.first().destination, chip=chip, best=7)
+    elif what == "documents":
+        models.ShipmentClaim.objects.all().delete()
+        Claim.objects.filter(slug="synthetic-echo").delete()
+    elif what == "shipments":
+        Shipment.objects.filter(reference="synthetic-line-1").update(quantity=115000, status="returned")
+        factories.shipment("synthetic-line-3", chip=chip, quantity=9)
+    elif what == "chips":
+        models.ChipSpecification.objects.filter(chip=chip).update(fp8_tflops=10, fp16_tflops=5)
+        models.Chip.objects.filter(pk=chip.pk).update(name="Renamed", first_shipped_on=date(2026, 6, 1))
+    elif what == "ownership":
+        models.OwnershipStake.objects.all().delete()
+        factories.stake(factories.organization("synthetic-later-parent", country="CN"), operator)
+    elif what == "rules":
+        models.LicenceRequirement.objects.update(words="Other words.")
+        models.ExportRule.objects.update(title="Renamed rule", citation="Another citation")
+    elif what == "parameters":
+        models.MethodParameter.objects.create(
+            name="significant_quantity_h100e", value=5, valid_from=date(2020, 1, 1), reason="A later choice."
+        )
+    elif what == "sources":
+        models.Source.objects.update(title="Another title", grade="E", publisher="Another house")
+    else:
+        models.DataCenter.objects.update(name="Renamed site", country="SG")
+        models.Organization.objects.update(name="Renamed", country="SG")
+
+
+def trees(row: ReconciliationRun) -> dict[str, str]:
+    """The digest of every tree of a run, by the key of its finding."""
+    found = findings().filter(run=row).order_by("key")
+    return {one.key: digest(as_dict(finding_tree(one, limit=MOST_ROWS).tree)) for one in found}
+
+
+CORRECTIONS = (
+    ("claims", "documents", "shipments"),
+    ("chips", "ownership", "places and parties", "sources"),
+    ("rules", "parameters"),
+)
+
+
+def test_a_run_made_again_gives_the_same_findings_and_trees_after_any_later_correction(desert):
+    page = ["https://example.org/synthetic-register"]
+    factories.export_rule("SYNTHETIC-RULE", sources=page)
+    factories.licence_requirement(rule_id="SYNTHETIC-RULE", sources=page)
+    first_line = Shipment.objects.get(reference="synthetic-line-1")
+    claim = Claim.objects.get(slug="synthetic-115000")
+    factories.claim(
+        "synthetic-echo", data_center=desert, chip=claim.chip, low=None, best=115000, high=None, echo_of=claim,
+        original_text="115,000, it is said",
+    )  # fmt: skip
+    models.ShipmentClaim.objects.create(shipment=first_line, claim=claim)
+    factories.stake(factories.organization("synthetic-parent", country="SG"), desert.operator)
+    Shipment.objects.filter(reference="synthetic-line-2").update(
+        quantity_by_shipper=800, quantity_by_receiver=790
+    )
+
+    def made() -> ReconciliationRun:
+        row = services.start_run("synthetic analyst", records="synthetic")
+        services.finish_here(row.id)
+        row.refresh_from_db()
+        return row
+
+    first = made()
+    before = trees(first)
+    assert {"GAP", "RULE", "SRD"} <= set(first.findings.values_list("check_code", flat=True))
+    for kinds in CORRECTIONS:
+        for what in kinds:
+            correct(what)
+        again = services.repeat_run(first, "synthetic analyst")
+        services.finish_here(again.id)
+        again.refresh_from_db()
+        assert (again.signature, again.rule_set_sha256) == (first.signature, first.rule_set_sha256), kinds
+        assert again.findings_sha256 == first.findings_sha256 != "", kinds
+        assert trees(again) == trees(first) == before, kinds
+    now = made()
+    assert now.parameters["significant_quantity_h100e"] == 5
+    assert now.rule_set_sha256 != first.rule_set_sha256
+    assert now.findings_sha256 != first.findings_sha256
+    assert not set(trees(now).values()) & set(before.values())
 
 
 def test_evidence_names_the_version_that_was_read(desert):
