@@ -75,7 +75,7 @@ def test_an_undetermined_answer_is_information_that_names_what_is_not_known():
     rows = line(1000), line(500)
     (found,) = judged(*rows, answer="undetermined", missing=("headquarters of the ultimate parent",))
     assert (found.severity, found.is_finding, found.gap) == ("info", False, 1500)
-    assert "headquarters of the ultimate parent (2 movement(s))" in spoken(found)
+    assert "headquarters of the ultimate parent (2 movements)" in spoken(found)
 
 
 def test_what_no_record_settles_is_told_apart_from_what_one_would():
@@ -83,8 +83,8 @@ def test_what_no_record_settles_is_told_apart_from_what_one_would():
     facts = ("confirmation that US-X applies on 2026-11-20", "headquarters of the ultimate parent")
     (found,) = judged(*rows, answer="undetermined", missing=facts, for_a_person=facts[:1], decision="UNKNOWN")
     text = " ".join(part.body for part in found.sections)
-    assert f"For a person to say: {facts[0]} (1 movement(s))." in text
-    assert f"Not recorded: {facts[1]} (1 movement(s))." in text
+    assert f"For a person to say: {facts[0]} (1 movement)." in text
+    assert f"Not recorded: {facts[1]} (1 movement)." in text
     assert f"To record: {facts[1]}. For a person to say: {facts[0]}." in text
     assert found.numbers["decisions"] == {"UNKNOWN": 1}
     assert found.numbers["for_a_person"] == [facts[0]]

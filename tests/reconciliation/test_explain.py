@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -37,7 +38,13 @@ def test_numbers_are_written_with_thousands_separators(value, words):
 
 @pytest.mark.parametrize(
     ("p", "words"),
-    [(0.01, "about once in 100 "), (2e-6, "about once in 500,000 "), (1e-9, "less than once in a million")],
+    [
+        (0.3, "about once in 3.3 "),
+        (0.01, "about once in 100 "),
+        (0.000084443, "about once in 12,000 "),
+        (2e-6, "about once in 500,000 "),
+        (1e-9, "about once in more than a million "),
+    ],
 )
 def test_a_probability_is_told_as_how_often(p, words):
     assert words in explain.surprise(p, 3.0)
@@ -174,3 +181,16 @@ def test_the_templates_themselves_hold_no_forbidden_word():
                 assert explain.forbidden_words(node.value) == [] or node.value == "licence missing", (
                     node.value
                 )
+
+
+@settings(max_examples=100, deadline=None)
+@given(*ledgers)
+def test_every_finding_can_be_quoted(said, moved, answers, megawatts):
+    """Whole sentences, nothing left to fill in, no number as a machine writes it."""
+    for finding in found_in(said, moved, answers, megawatts):
+        words = explain.full_text(finding.sections)
+        assert not re.search(r"\w\(s\)|\bnan\b|\binf\b|\d[eE][-+]?\d|…", words), words
+        for section in finding.sections:
+            for line in section.body.splitlines():
+                assert line == line.strip()
+                assert line.startswith("- ") or line.endswith("."), line

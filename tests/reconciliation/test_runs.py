@@ -78,7 +78,7 @@ def test_a_claim_far_above_the_ledger_is_found_with_its_numbers_and_records(dese
     assert (found.severity, found.strength, found.weakest_grade) == ("critical", "very strong", "C")
     assert "not accounted for" in found.text
     assert f"{row.signature}" in found.text
-    assert "This was one of 1 GAP comparisons in the run" in found.text
+    assert "This was the only GAP comparison in the run" in found.text
     named = set(found.evidence.values_list("model_name", "object_id", "version"))
     assert ("claim", Claim.objects.get(slug="synthetic-115000").id, 1) in named
     assert {("shipment", s.id, 1) for s in Shipment.objects.all()} <= named

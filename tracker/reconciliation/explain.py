@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from tracker.core.period import Period
 from tracker.core.quantity import Quantity
@@ -114,6 +115,8 @@ def number(value: float | None) -> str:
 
     >>> number(112700.4), number(0.0716), number(-1200), number(None)
     ('112,700', '0.0716', '-1,200', 'not known')
+    >>> number(0.0000123)
+    '0.000012'
     """
     if value is None:
         return "not known"
@@ -121,6 +124,8 @@ def number(value: float | None) -> str:
         return "infinite"
     if abs(value) >= 100 or value == round(value):
         return f"{round(value):,}"
+    if abs(value) < 0.0001:
+        return f"{Decimal(f'{value:.2g}'):f}"
     return f"{value:.3g}"
 
 
@@ -128,7 +133,23 @@ def chips(value: float, unit: str = "chips") -> str:
     return f"{number(value)} {unit[:-1] if value == 1 and unit.endswith('s') else unit}"
 
 
+def counted(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "movement"), counted(1200, "line")
+    ('1 movement', '1,200 lines')
+    """
+    return chips(count, f"{noun}s")
+
+
 def share(value: float) -> str:
+    """A share in per cent; what is not the whole is not rounded to it.
+
+    >>> share(0.031), share(0.62), share(0.998), share(1.0)
+    ('3.1 %', '62 %', 'more than 99 %', '100 %')
+    """
+    if 0.995 <= value < 1:
+        return "more than 99 %"
     return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.1f} %"
 
 
@@ -145,23 +166,28 @@ def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -
         return f"{chips(abs(gap))}; in H100-equivalents it cannot be told, because the performance of the chips is not recorded"
     low, high = sorted((abs(h100e[0]), abs(h100e[1])))
     h100e_words = number(low) if math.isclose(low, high) else f"{number(low)} to {number(high)}"
-    return (
-        f"{chips(abs(gap))}, or {h100e_words} H100-equivalents, or {number(abs(sq))} significant quantities"
-    )
+    each = f" of {number(abs(h100e[0] / sq))} H100-equivalents each" if sq and h100e[0] else ""
+    size = chips(abs(sq), "significant quantities") if abs(sq) != 1 else "1 significant quantity"
+    return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents, or {size}{each}"
 
 
-def surprise(p: float, z: float) -> str:
-    """How often chance alone would do it, in words."""
+def surprise(p: float, z: float, q: float | None = None) -> str:
+    """How often chance alone would do it, in words; ``q``: the statistic is a sum of squares (Cochran's Q), not ``z``.
+
+    >>> surprise(0.0001, 3.89)[-82:]
+    'would occur about once in 10,000 such comparisons (3.89 times its standard error).'
+    """
     if math.isinf(z):
         return CERTAIN
     if p >= 0.5:
         return (
             "Reports that are all right within their stated errors differ by this much more often than not."
         )
-    times = "less than once in a million" if p < 1e-6 else f"about once in {number(1 / p)}"
+    often = "more than a million" if p < 1e-6 else number(float(f"{1 / p:.2g}"))
+    size = f"{abs(z):.3g} times its standard error" if q is None else f"Q = {q:.3g}"
     return (
-        f"If every report were right within its stated error, a gap this large would occur {times} such comparisons "
-        f"(z = {z:.3g})."
+        f"If every report were right within its stated error, a gap this large would occur about once in {often} such "
+        f"comparisons ({size})."
     )
 
 
@@ -203,6 +229,20 @@ def when(period: Period) -> str:
     if period.start is None and period.end is None:
         return "undated"
     return str(period.start) if period.start == period.last else str(period)
+
+
+def validity(period: Period) -> str:
+    """The days on which a licence holds.
+
+    >>> from datetime import date
+    >>> validity(Period(None, None)), validity(Period(date(2025, 1, 1), None))
+    ('validity not known', 'valid from 2025-01-01 on')
+    """
+    if period.start is None and period.last is None:
+        return "validity not known"
+    if period.start is None:
+        return f"valid until {period.last}"
+    return f"valid {period}" if period.last else f"valid from {period.start} on"
 
 
 def cited(source: SourceRow, grade: str = "") -> str:

@@ -191,14 +191,27 @@ def judge(findings: Sequence[Finding], parameters: Parameters) -> list[Finding]:
     return out
 
 
+def _one_of(m: int, family: str) -> str:
+    return (
+        f"the only {family} comparison in the run"
+        if m == 1
+        else f"one of {m:,} {family} comparisons in the run"
+    )
+
+
 def judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Finding:
     """A finding with its adjusted p among ``m`` tests, told in its text."""
     accepted = finding.is_finding and q <= parameters.false_discovery_rate
-    sentence = f"This was one of {m:,} {finding.family} comparisons in the run; allowing for all of them, q = {q:.3g}"
+    sentence = f"This was {_one_of(m, finding.family or '')}; allowing for all of them, q = {q:.3g}"
+    if m == 1:
+        sentence = f"This was {_one_of(m, finding.family or '')}: q = {q:.3g}"
     limit = f"{parameters.false_discovery_rate:g}"
     if finding.is_finding:
         sentence += f", {'within' if accepted else 'above'} the limit of {limit}."
-        if not accepted:
+        if accepted:
+            share = f"{100 * parameters.false_discovery_rate:g} %"
+            sentence += f" Of all that is reported by such comparisons, at most {share} is expected to be false alarm."
+        else:
             sentence += " Among so many comparisons a difference like this is expected by chance,"
             sentence += " so it is not reported as a finding."
     else:

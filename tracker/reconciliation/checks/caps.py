@@ -474,14 +474,14 @@ def _sum_words(steps: Sequence[_Step], worst: _Step, unit: str) -> str:
     least = sum(step.flow.at_least for step in steps)
     return (
         f"Lines: {explain.chips(worst.total, unit)} by {worst.day}, standard error {explain.number(worst.sd)}, "
-        f"from {lines} line(s)" + (f", {least} of which say 'at least'." if least else ".")
+        f"from {explain.counted(lines, 'line')}" + (f", {least} of which say 'at least'." if least else ".")
     )
 
 
 def _left_out(steps: Sequence[_Step], cap: Cap) -> list[str]:
     uncounted = sum(step.flow.unpriced if cap.metric == "usd" else step.flow.uncounted for step in steps)
     what = "value" if cap.metric == "usd" else "number of chips"
-    return [f"{uncounted} line(s) without a {what} count nothing"] if uncounted else []
+    return [f"not counted: {explain.counted(uncounted, 'line')} without a {what}"] if uncounted else []
 
 
 def _h100e(over: float, cap: Cap, steps: Sequence[_Step]) -> float | None:
@@ -629,7 +629,7 @@ def _ratio_finding(
         sides=(
             *_limit_words(rule, cap, None),
             *((words,) if words else ()),
-            f"Exported: {explain.chips(exported, unit)} from {lines} line(s) in all.",
+            f"Exported: {explain.chips(exported, unit)} from {explain.counted(lines, 'line')} in all.",
             f"Other side: {explain.chips(at_home, unit)}; allowed {explain.number(level.allowed)}{ratio}."
             if is_known
             else "Other side: no line in this database.",

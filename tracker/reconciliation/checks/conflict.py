@@ -462,8 +462,8 @@ def _surprise(tested: Conflict, significant: bool, mdg_sq: float | None, paramet
     if tested.certain:
         return explain.CERTAIN
     if significant:
-        words = explain.surprise(tested.p, tested.statistic)
-        return words.replace("z =", "Q =") if tested.pool and tested.statistic == tested.pool.q else words
+        is_pooled = tested.pool is not None and tested.statistic == tested.pool.q
+        return explain.surprise(tested.p, tested.statistic, tested.statistic if is_pooled else None)
     mdg = significance.detectable(_sigma(tested), parameters.alpha, tested.tests)
     return explain.no_surprise(mdg, mdg_sq, significance.is_inconclusive(mdg_sq))
 

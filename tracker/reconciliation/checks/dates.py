@@ -88,7 +88,7 @@ def _impossible(
     story = explain.Story(
         compared=f"The last day on which {row.reference} can have been shipped, with the first shipping day of {row.scope.name}.",
         sides=(f"Movement: {label}.", f"Chip: {said}{citation}{family}."),
-        difference=f"The movement is dated {(first - last).days} day(s) too early"
+        difference=f"The movement is dated {explain.counted((first - last).days, 'day')} too early"
         + (f", for {explain.magnitude(units, h100e, sq)}." if units is not None else "."),
         surprise=explain.CERTAIN, open=("dates: the day, the model name or the first shipping day may be mistaken",),
         settle="The shipping document with its date and the model name as written on it.",

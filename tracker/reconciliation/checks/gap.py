@@ -276,7 +276,7 @@ def _licensed(
                 Evidence(
                     item.ref,
                     "licence",
-                    f"{item.reference}: {explain.figure(amount)} of {scope}, {item.valid}",
+                    f"{item.reference}: {explain.figure(amount)} of {scope}, {explain.validity(item.valid)}",
                 )
             )
     verdicts = shelf.books.verdicts
@@ -316,7 +316,12 @@ def _assumptions(amount: Quantity, lines: Sequence[Line]) -> tuple[str, ...]:
 def _readings(position: Position) -> str:
     if not position.differs:
         return ""
-    return f"at most {explain.chips(position.larger.mu)}, of which {explain.number(position.sure.mu)} without doubt"
+    sure = f"{explain.number(position.sure.mu)} without doubt"
+    return (
+        f"of which {sure}"
+        if position.at_least
+        else f"at most {explain.chips(position.larger.mu)}, of which {sure}"
+    )
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -359,13 +364,13 @@ def story(
         if gap.over_licence
         else ""
     )
-    echoes = f" {words.echoes} further report(s) repeat it and count as echoes." if words.echoes else ""
+    echoes = f" Reports that only repeat it, and count as echoes: {words.echoes}." if words.echoes else ""
     return explain.Story(
-        compared=f"What is said to be {words.status} of {words.scope} for {words.place} ({words.when}), "
-        "with the movements in the ledger.",
+        compared=f"How many {words.scope} are said to be {words.status} for {words.place} ({words.when}), and how many the "
+        "movements in the ledger explain.",
         sides=(
             f"Claim: {words.claim}.{echoes}",
-            f"Ledger: {explain.chips(gap.book)} in {words.lines} movement(s){readings}.{floor}",
+            f"Ledger: {explain.chips(gap.book)} in {explain.counted(words.lines, 'movement')}{readings}.{floor}",
             f"Licences: {permits}.{over}",
         ),
         difference=_difference(gap, answer, sq, words),

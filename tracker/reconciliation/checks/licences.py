@@ -344,7 +344,7 @@ def _licence_words(account: Account, item: LicenceRow) -> str:
     shown = figure if figure is not None else item.reported.low
     scope = item.scope.name if item.scope else "chips of any kind"
     return (
-        f"Licence: {kind}{explain.number(shown)} {account.terms.unit}, recorded for {scope}, valid {item.valid}; "
+        f"Licence: {kind}{explain.number(shown)} {account.terms.unit}, recorded for {scope}, {explain.validity(item.valid)}; "
         f"{explain.cited(item.source)}."
     )
 
@@ -357,10 +357,13 @@ def _drawn_words(account: Account) -> str:
         explain.number(low) if math.isclose(low, high) else f"{explain.number(low)} to {explain.number(high)}"
     )
     words = [
-        f"Lines: {span} {unit} drawn by {len(account.entries)} line(s), standard error {explain.number(account.sd)}."
+        f"Lines: {span} {unit} drawn by {explain.counted(len(account.entries), 'line')}, "
+        f"standard error {explain.number(account.sd)}."
     ]
     if left_out := sum(entry.unconverted for entry in account.entries):
-        words.append(f"{left_out} line(s) of chips without a known performance count nothing.")
+        words.append(
+            f"Not counted: {explain.counted(left_out, 'line')} of chips without a known performance."
+        )
     if least := sum(entry.use.amount.bound == "lower" for entry in account.entries):
         words.append(f"{least} of them say 'at least'.")
     return " ".join(words)
@@ -471,7 +474,8 @@ def _wrong_use(key: tuple[str, str, str], entries: Sequence[Entry], account: Acc
     sq = significance.in_sq(span[0] if span else None, desk.parameters)
     others = dict.fromkeys(text for entry in entries for text in entry.faults if text != fault)
     story = explain.Story(
-        compared=f"{len(entries)} line(s) to {holder} that name licence {item.reference} ({item.authority}), with its text.",
+        compared=f"{explain.counted(len(entries), 'line')} to {holder} that name licence {item.reference} "
+        f"({item.authority}), with its text.",
         sides=(
             _licence_words(account, item),
             _speaks_of(fault, item, desk),
@@ -610,7 +614,7 @@ def _evidence(
         Evidence(
             item.ref,
             "licence",
-            f"{item.reference}: {explain.number(_figure(item))} {desk.unit(item)}, {item.valid}",
+            f"{item.reference}: {explain.number(_figure(item))} {desk.unit(item)}, {explain.validity(item.valid)}",
             contribution,
         )
         for item in items

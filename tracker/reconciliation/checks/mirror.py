@@ -267,7 +267,7 @@ def story(
         else ""
     )
     behind = {None: "", 0: " No lag fits better."}.get(
-        words.lag, f" The importer's months are read {words.lag} month(s) later."
+        words.lag, f" The importer's months are read {explain.counted(words.lag, 'month')} later."
     )
     cited = [f" ({source})" if source else "" for source in words.sources]
     mdg = significance.MDG_FACTOR * found.sigma * found.balanced

@@ -458,8 +458,8 @@ def _period_story(case: _Case, at: int, judged: _Judged, surprising: bool) -> ex
         sides=(
             f"Opening: {claim_label(opening.claim, opening.amount)}." if opening
             else "Opening: exactly 0, because the chips were not shipped before.",
-            f"Came in: {explain.chips(came)} in {into} movement(s). "
-            f"Left: {explain.chips(left)} in {len(lines) - into} movement(s).",
+            f"Came in: {explain.chips(came)} in {explain.counted(into, 'movement')}. "
+            f"Left: {explain.chips(left)} in {explain.counted(len(lines) - into, 'movement')}.",
             f"Book at the end: {explain.chips(reading.balances.book[at])}.",
             f"Count: {claim_label(count.claim, count.amount)}.",
             f"The book was declared whole: {declared}.",
@@ -616,7 +616,7 @@ def _case_story(
             f"{name}: book {explain.number(book)}, counted {explain.number(count)}. {told(muf, explain.chips(abs(muf)))}"
             for name, book, count, muf in zip(names, found.book, counted, found.muf, strict=True)
         ),
-        difference=f"Over {len(names)} period(s): {told(whole, explain.chips(abs(whole)))}",
+        difference=f"Over {explain.counted(len(names), 'period')}: {told(whole, explain.chips(abs(whole)))}",
         surprise=f"{chance}{page}{f' {error}.' if error else ''}", open=_open(whole, None),
         settle="A recount with its day, or the waybills of what came and went in between.",
     )  # fmt: skip

@@ -167,8 +167,8 @@ def _uncovered(
     ) else explain.listed(text for case in cases for text in case.verdict.rule_ids)  # fmt: skip
     gap = math.fsum(case.chips for case in cases)
     story = explain.Story(
-        compared=f"{len(cases)} movement(s) of {scope.name} to {first.name} in {when}, with the rules in force on their "
-        "shipping dates and the licences recorded.",
+        compared=f"{explain.counted(len(cases), 'movement')} of {scope.name} to {first.name} in {when}, "
+        "with the rules in force on their shipping dates and the licences recorded.",
         sides=(
             f"They needed a licence under {under}.",
             *_reasons(cases),
@@ -199,14 +199,15 @@ def _open_question(
     facts = Counter(fact for case in cases for fact in case.verdict.missing)
     person = {fact for case in cases for fact in case.verdict.for_a_person}
     wanted = tuple(
-        f"{'For a person to say' if fact in person else 'Not recorded'}: {fact} ({n} movement(s))."
+        f"{'For a person to say' if fact in person else 'Not recorded'}: {fact} ({explain.counted(n, 'movement')})."
         for fact, n in sorted(facts.items())
     )
     steps = [f"To record: {explain.listed(sorted(facts.keys() - person))}."] if facts.keys() - person else []
     steps += [f"For a person to say: {explain.listed(sorted(person))}."] if person else []
     gap = math.fsum(case.chips for case in cases)
     story = explain.Story(
-        compared=f"{len(cases)} movement(s) of {scope.name} to {first.name}, with the rules in force on their shipping dates.",
+        compared=f"{explain.counted(len(cases), 'movement')} of {scope.name} to {first.name}, "
+        "with the rules in force on their shipping dates.",
         sides=(*wanted, *_reasons(cases)),
         difference=f"For {explain.chips(gap)} it cannot be told whether a licence was needed.",
         surprise="No probability is involved: the answer depends on facts that are not recorded.", open=(explain.OWNERSHIP,),

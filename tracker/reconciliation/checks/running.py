@@ -204,8 +204,9 @@ def _story(
     return explain.Story(
         compared=f"Recorded receipts and dispatches of {scope.name} at {area.name}, in order, up to {day}.",
         sides=(
-            f"Receipts: {explain.chips(came)} in {receipts} movement(s).",
-            f"Dispatches: {explain.chips(came - low.balance)} in {dispatches} movement(s), the last of them {last.reference}.",
+            f"Receipts: {explain.chips(came)} in {explain.counted(receipts, 'movement')}.",
+            f"Dispatches: {explain.chips(came - low.balance)} in {explain.counted(dispatches, 'movement')}, "
+            f"the last of them {last.reference}.",
             *(f"{row.label}." for row in evidence[-6:]),
         ),
         difference=f"At least {explain.magnitude(low.balance, h100e, sq)} came in unrecorded.",

@@ -261,7 +261,7 @@ class _Hub:
         story = explain.Story(
             compared=f"What left {name} for destinations that the rules restrict, of {scope.name}, {self.window}, "
             "with the licences in this database.",
-            sides=(f"Shipped to {where}: {explain.chips(found.mu)} in {lines} line(s).",
+            sides=(f"Shipped to {where}: {explain.chips(found.mu)} in {explain.counted(lines, 'line')}.",
                    "Licences: the lines name none, and none recorded here could cover them."),
             difference=f"{explain.magnitude(found.mu, h100e, sq)} for which no licence is recorded in this database.",
             surprise="This is a judgement aid: the rules of the day were asked without the parties. RULE judges each line.",
@@ -511,8 +511,9 @@ def story(found: Orphan, verdict: str, sq: float | None, mdg_sq: float | None, w
     return explain.Story(
         compared=f"What came into {words.place} of {words.scope} ({words.when}), with what left it, is installed or in stock.",
         sides=(
-            f"Came in: {explain.chips(found.inflow)} in {words.lines[0]} line(s).",
-            f"Left: {explain.chips(found.outflow)} in {words.lines[1]} line(s){restricted}{through}.{''.join(dwell)}",
+            f"Came in: {explain.chips(found.inflow)} in {explain.counted(words.lines[0], 'line')}.",
+            f"Left: {explain.chips(found.outflow)} in {explain.counted(words.lines[1], 'line')}"
+            f"{restricted}{through}.{''.join(dwell)}",
             f"Installed: {explain.number(found.grown)} more than before." if known else "Installed: not known.",
             f"Stock: {explain.number(found.stocked)} more than before." if words.stocked else "Stock: no claim.",
             *(f"Claim: {label}." for label in words.claims),
