@@ -109,7 +109,7 @@ def test_months_that_only_arrive_later_are_no_difference():
     units = [1000, 4000, 2000, 7000, 3000, 9000, 1000, 5000, 8000, 2000, 6000, 4000]
     found = only(*months(units, units, lag=2))
     assert (found.numbers["lag_months"], found.gap, found.period) == (2, 0, "2024-01 to 2024-12")
-    assert "read 2 month(s) later" in spoken(found)
+    assert "read 2 months later" in spoken(found)
 
 
 def test_months_are_summed_by_twelve_from_the_last_and_odd_ones_are_left_out():

@@ -150,7 +150,7 @@ def share(value: float) -> str:
     """
     if 0.995 <= value < 1:
         return "more than 99 %"
-    return f"{100 * value:.0f} %" if abs(value) >= 0.1 else f"{100 * value:.1f} %"
+    return f"{100 * value:,.0f} %" if abs(value) >= 0.1 else f"{100 * value:.1f} %"
 
 
 def figure(quantity: Quantity, unit: str = "chips") -> str:
@@ -161,14 +161,22 @@ def figure(quantity: Quantity, unit: str = "chips") -> str:
 
 
 def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -> str:
-    """The difference in chips, H100-equivalents and significant quantities; ``h100e`` are the low and high reading."""
+    """The difference in chips, H100-equivalents and significant quantities; ``h100e`` are the low and high reading.
+
+    >>> magnitude(112700, (112700, 112700), 112.7)
+    '112,700 chips, or 112,700 H100-equivalents (113 significant quantities of 1,000)'
+    """
     if h100e is None or sq is None:
         return f"{chips(abs(gap))}; in H100-equivalents it cannot be told, because the performance of the chips is not recorded"
     low, high = sorted((abs(h100e[0]), abs(h100e[1])))
     h100e_words = number(low) if math.isclose(low, high) else f"{number(low)} to {number(high)}"
-    each = f" of {number(abs(h100e[0] / sq))} H100-equivalents each" if sq and h100e[0] else ""
-    size = chips(abs(sq), "significant quantities") if abs(sq) != 1 else "1 significant quantity"
-    return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents, or {size}{each}"
+    if not sq:
+        return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents"
+    quantities = "significant quantity" if abs(sq) == 1 else "significant quantities"
+    size = f"{number(abs(sq))} {quantities} of {number(abs(h100e[0] / sq))}"
+    if low != high:
+        size = f"from {size} on"
+    return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents ({size})"
 
 
 def surprise(p: float, z: float, q: float | None = None) -> str:

@@ -202,9 +202,8 @@ def _one_of(m: int, family: str) -> str:
 def judged(finding: Finding, q: float, m: int, parameters: Parameters) -> Finding:
     """A finding with its adjusted p among ``m`` tests, told in its text."""
     accepted = finding.is_finding and q <= parameters.false_discovery_rate
-    sentence = f"This was {_one_of(m, finding.family or '')}; allowing for all of them, q = {q:.3g}"
-    if m == 1:
-        sentence = f"This was {_one_of(m, finding.family or '')}: q = {q:.3g}"
+    told = f"q = {q:.3g}" if q >= 1e-6 else "q is below 0.000001"
+    sentence = f"This was {_one_of(m, finding.family or '')}{'; allowing for all of them, ' if m > 1 else ': '}{told}"
     limit = f"{parameters.false_discovery_rate:g}"
     if finding.is_finding:
         sentence += f", {'within' if accepted else 'above'} the limit of {limit}."

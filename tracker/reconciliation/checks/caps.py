@@ -364,7 +364,7 @@ def _exceeded(
         else f"{WORDS[worst.level]} cap by {explain.number(over)}"
     ) + _suffix(rule, cap, standing, crossed.day)
     story = explain.Story(
-        compared=f"What was shipped to {holder} in {period}, added up in {unit}, with the limit {cap.id} of {rule.id}.",
+        compared=f"What was shipped to {holder} ({period}), added up in {unit}, with the limit {cap.id} of {rule.id}.",
         sides=(
             *_limit_words(rule, cap, worst.limit),
             *((words,) if words else ()),

@@ -212,7 +212,9 @@ def _judged(
     more = len(named) - len(figures)
     story = explain.Story(
         compared=f"What is {standing} of {scope.name} for {area.name}, with what is {higher.claim.status}, all to {higher.day}.",
-        sides=(*figures, *((f"And {more} smaller movement(s), {explain.chips(below)} in all.",) if more else ()),
+        sides=(*figures, *((
+            f"Smaller ones beside these: {explain.counted(more, 'movement')}, {explain.chips(below)} in all.",
+        ) if more else ()),
                f"{higher.claim.status.capitalize()}: {agreed.label}."),
         difference=f"{size} more {standing} than {higher.claim.status}." if upward
         else f"None that needs an explanation: no more is {standing} than {higher.claim.status}, within the stated errors.",

@@ -84,8 +84,8 @@ def _told(area: str, rows: Sequence[MovementRow], books: Books, parameters: Para
     more = len(evidence) - len(largest)
     story = explain.Story(
         compared=f"What left for {name} of {scope.name} by {max(days)}, with receipts recorded by {books.as_of}.",
-        sides=(f"{len(rows)} line(s) are told to be in transit; the oldest left by {min(days)}.", *largest,
-               *((f"And {more} smaller line(s).",) if more else ())),
+        sides=(f"{explain.counted(len(rows), 'line')}, told to be in transit; the oldest left by {min(days)}.", *largest,
+               *((f"Smaller ones beside these: {explain.counted(more, 'line')}.",) if more else ())),
         difference=f"{size}, more than {limit} days after they left.",
         surprise="This is a judgement aid: goods take longer at times, and receipts are seldom published.",
         open=(explain.UNRECORDED, explain.IN_TRANSIT, explain.STATUS, explain.DATES),
@@ -96,7 +96,8 @@ def _told(area: str, rows: Sequence[MovementRow], books: Books, parameters: Para
     return finding(
         check=CODE, area=area, scope=scopes.key(scope), period="whole record", counterpart=IN_TRANSIT,
         verdict="transit overdue",
-        headline=f"{name}: {explain.chips(found.mu)} ({scope.name}) in {len(rows)} line(s), no receipt after {limit} days",
+        headline=f"{name}: {explain.chips(found.mu)} ({scope.name}) in {explain.counted(len(rows), 'line')}, "
+        f"no receipt after {limit} days",
         reported=found.mu, gap=found.mu, sigma=found.s, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
         severity=significance.severity(sq, weakest, cap="medium"), weakest_grade=weakest,
         formula=FORMULA, sections=explain.sections(story), evidence=tuple(evidence[:MOST_EVIDENCE]),
