@@ -267,7 +267,7 @@ def story(
         else ""
     )
     behind = {None: "", 0: " No lag fits better."}.get(
-        words.lag, f" The importer's months are read {explain.counted(words.lag, 'month')} later."
+        words.lag, f" The importer's months are read {explain.counted(words.lag or 0, 'month')} later."
     )
     cited = [f" ({source})" if source else "" for source in words.sources]
     mdg = significance.MDG_FACTOR * found.sigma * found.balanced
