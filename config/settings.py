@@ -248,16 +248,32 @@ CELERY_WORKER_LOST_WAIT = (
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # a worker outlives its broker, however long that is away
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"  # schedules are rows, edited in the admin
-# First values; from then on the schedule is edited in the admin (Operations, Periodic tasks).
+# First values (UTC); a task that is in the schedule already is left as the admin has it (Operations, Schedule; config/beat.py).
 CELERY_BEAT_SCHEDULE = {
-    "every minute: queue again what died with its worker": {"task": "tracker.reap_runs", "schedule": 60.0},
-    "every night at 02:15 UTC: reconcile the whole ledger and build the report": {
-        "task": "tracker.reconcile_all",
-        "schedule": crontab(hour=2, minute=15),
+    "Runs: take up what died, give up what is past its deadline": {
+        "task": "tracker.reap_runs",
+        "schedule": 60.0,
+        "description": "Each minute. Switched off, runs whose worker dies stand still for ever.",
     },
-    "every night at 01:30 UTC: screen the organizations and listed parties that changed": {
+    "Screening: organizations and listed parties that changed": {
         "task": "tracker.screen_changes",
         "schedule": crontab(hour=1, minute=30),
+        "description": "Compares what was recorded or loaded since the last time with the lists of restricted parties.",
+    },
+    "Full run: the whole ledger, and its report": {
+        "task": "tracker.reconcile_all",
+        "schedule": crontab(hour=2, minute=15),
+        "description": "Reads everything as it is known when it begins; publishes discrepancies and the report when it is done.",
+    },
+    "Proof: the ledger held against itself": {
+        "task": "tracker.verify_ledger",
+        "schedule": crontab(hour=4, minute=30),
+        "description": "Works stored numbers out again, and names every row that does not hold (Operations, Proofs).",
+    },
+    "Reports: of finished runs that have none": {
+        "task": "tracker.publish_reports",
+        "schedule": crontab(hour=6, minute=0),
+        "description": "Each run builds its report when it ends; this builds what was missed.",
     },
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -15,6 +15,7 @@ from tracker.judgement.services import (
     run_comparison,
     waiting_comparisons,
 )
+from tracker.proof.services import prove
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reports.services import build_report, unpublished_runs
@@ -94,6 +95,22 @@ def reap_runs() -> int:
 def reconcile_all(requested_by: str = "schedule") -> str:
     """A full run, as the schedule asks for it; returns its key."""
     return request_run(requested_by).key
+
+
+@shared_task(name="tracker.publish_reports")
+def publish_reports() -> int:
+    """Build the reports of finished runs that have none; returns how many."""
+    missing = unpublished_runs(timezone.now())
+    for run_id in missing:
+        build_run_report(run_id)
+    return len(missing)
+
+
+@shared_task(name="tracker.verify_ledger")
+def verify_ledger(requested_by: str = "schedule") -> dict[str, int | str]:
+    """Prove the ledger; returns the outcome and how many rows do not hold."""
+    proof = prove(requested_by)
+    return {"outcome": proof.outcome, "looked_at": proof.looked_at, "breached": proof.breached}
 
 
 def ask_comparison(

@@ -80,6 +80,7 @@ def world(db):
     found = factories.finding(run, evidence=(claim, cast.site))
     factories.note(found.discrepancy)
     factories.report(run)
+    factories.ledger_proof()
     loaded = factories.import_run()
     models.ImportProblem.objects.create(run=loaded, file="claims.csv", row=3, message="No such chip.")
     claim.note = "changed once"

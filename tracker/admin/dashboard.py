@@ -25,6 +25,7 @@ from tracker.models import (
     Shipment,
     Source,
 )
+from tracker.proof.services import standing
 from tracker.reconciliation.lifecycle import OVER
 from tracker.reconciliation.services import SEVERITY_RANK
 
@@ -67,6 +68,9 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         context["run_url"] = marks.record_url("reconciliationrun", run.pk)
         context["progress"] = progress(run)
         context["report"] = Report.objects.filter(run=run).defer("html", "csv").first()
+    if may("tracker.view_ledgerproof"):
+        context["proven"], context["proof_words"] = standing()
+        context["proof_url"] = marks.list_url("ledgerproof")
     if may("tracker.view_discrepancy"):
         context["severities"] = _severities()
         context["worst"] = [

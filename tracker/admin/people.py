@@ -5,13 +5,16 @@ They stay on Django's own log of admin actions; only ledger records have version
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from axes.admin import AccessAttemptAdmin, AccessFailureLogAdmin, AccessLogAdmin
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.core.exceptions import ValidationError
 from django_celery_beat.admin import (
     ClockedScheduleAdmin,
     CrontabScheduleAdmin,
@@ -72,15 +75,69 @@ class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
 
 
 class LedgerTaskForm(PeriodicTaskForm):
+    """Refuses what no worker could carry out: at its hour nobody would be there to be told."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["task"].widget = UnfoldAdminTextInputWidget()
         self.fields["regtask"].widget = _TaskSelect()
 
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean()
+        known = sorted(name for name, _ in TaskSelectWidget().choices if name)
+        if data.get("task") not in known:
+            raise forms.ValidationError(
+                f"There is no task '{data.get('task')}'; choose one of: {', '.join(known)}."
+            )
+        return data
+
+    def clean_args(self) -> str:
+        return self._json("args", list, 'a list in square brackets, such as ["analyst"]')
+
+    def clean_kwargs(self) -> str:
+        return self._json("kwargs", dict, 'names and values in braces, such as {"requested_by": "analyst"}')
+
+    def _json(self, name: str, kind: type, words: str) -> str:
+        text: str = self.cleaned_data[name]
+        try:
+            right = isinstance(json.loads(text), kind)
+        except ValueError:
+            right = False
+        if not right:
+            raise forms.ValidationError(f"{text!r} cannot be read: write {words}.")
+        return text
+
+
+CRONTAB_WORDS = {
+    "minute": "a minute from 0 to 59",
+    "hour": "an hour from 0 to 23 (UTC unless the time zone says otherwise)",
+    "day_of_month": "a day from 1 to 31",
+    "month_of_year": "a month from 1 to 12",
+    "day_of_week": "a day from 0 (Sunday) to 6, or sun to sat",
+}
+
+
+class LedgerCrontabForm(forms.ModelForm):
+    """Says of a wrong part of a crontab what may stand there."""
+
+    def _update_errors(self, errors: ValidationError) -> None:
+        if hasattr(errors, "error_dict"):
+            for name, words in CRONTAB_WORDS.items():
+                if name in errors.error_dict:
+                    value = self.data.get(name, "")
+                    errors.error_dict[name] = [
+                        ValidationError(
+                            f"'{value}' cannot be read: write {words}; several with commas (0,30), a range (1-5), steps (*/15), "
+                            "or * for each."
+                        )
+                    ]
+        super()._update_errors(errors)  # type: ignore[misc]  # of Django, though the stubs leave it out
+
 
 @admin.register(PeriodicTask)
 class LedgerPeriodicTaskAdmin(PeriodicTaskAdmin, ModelAdmin):
     form = LedgerTaskForm
+    list_display = ("name", "enabled", "scheduler", "last_run_at", "task")
 
 
 @admin.register(IntervalSchedule)
@@ -90,7 +147,7 @@ class LedgerIntervalScheduleAdmin(IntervalScheduleAdmin, ModelAdmin):
 
 @admin.register(CrontabSchedule)
 class LedgerCrontabScheduleAdmin(CrontabScheduleAdmin, ModelAdmin):
-    pass
+    form = LedgerCrontabForm
 
 
 @admin.register(SolarSchedule)

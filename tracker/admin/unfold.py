@@ -105,6 +105,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "separator": True,
         "items": [
             _page("Schedule", "schedule", "periodictask", "django_celery_beat"),
+            _page("Proofs", "verified", "ledgerproof"),
             _page("Sign-ins", "login", "accesslog", "axes"),
             _page("Refused sign-ins", "lock", "accessattempt", "axes"),
             _page("Users", "person", "user", "auth"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from io import BytesIO
@@ -26,7 +26,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from tracker.balances.books import KINDS as AREA_KINDS
-from tracker.balances.books import ORG, Ends, Places, cells, ends, flows, kinds_and_objects
+from tracker.balances.books import ORG, Columns, Ends, Places, cells, ends, flows, kinds_and_objects
 from tracker.balances.querysets import line_chunks, line_counts, of_scopes, places
 from tracker.balances.reading import Array, amounts
 from tracker.balances.services import begin_cells, finish_cells, register_areas, write_cells
@@ -397,11 +397,20 @@ def _swept_lines(
 def _draw_up(
     run: ReconciliationRun, ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
 ) -> None:
-    """Write the cells of some scopes: one kind of area after the other, so that memory holds one at a time."""
+    """Write the cells of some scopes."""
+    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    for drawn, whole in _drawn(ledger, blocks, where, scopes):
+        write_cells(run.id, drawn, names, closed=whole)
+
+
+def _drawn(
+    ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
+) -> Iterator[tuple[Columns, Array | None]]:
+    """The cells of some scopes, and which of them are of declared whole books: one kind of area after the other, so that memory
+    holds one at a time."""
     found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     blocks.clear()
     inventories = anchors(ledger.inventories(scopes), ledger.closed_books, ledger.parameters)
-    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
     for kind in range(len(AREA_KINDS)):
         mine = {
             key: by_month for key, by_month in inventories.items() if kinds_and_objects(key[0])[0] == kind
@@ -410,10 +419,26 @@ def _draw_up(
         whole = (
             whole_months(drawn, ledger.closed_books, ledger.numbered_scopes) if ledger.closed_books else None
         )
-        write_cells(run.id, drawn, names, closed=whole)
+        yield drawn, whole
         for way in ("from", "to"):
             if kind != ORG:  # groups are made from what organizations moved
                 del found[f"{way} {AREA_KINDS[kind]}"]
+
+
+def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]]:
+    """The books of a run drawn up again from the lines as known at its instant, without a look at what is stored: scopes after
+    scopes, and of these one kind of area after the other."""
+    parameters = Parameters(**run.parameters)
+    ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), parameters)
+    where = places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
+    for share in _line_shares(run):
+        scopes = share.scopes.tolist()
+        chunks = line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", *of_scopes(scopes))
+        blocks = [
+            ends(lines, amounts(lines, parameters), where, parameters.lead_time_days) for lines in chunks
+        ]
+        for drawn, _ in _drawn(ledger, blocks, where, scopes) if blocks else ():
+            yield scopes, drawn
 
 
 def _suspected(ledger: Ledger, sweep: Sweep) -> list[Found]:
@@ -621,7 +646,7 @@ def close_if_complete(run_id: int) -> bool:
             return False
         tests = _control_false_alarms(run)
         finish_cells(run.id)
-        run.findings_sha256 = _findings_digest(run)
+        run.findings_sha256 = findings_digest(run)
         _advance_discrepancies(run)
         run.status = ReconciliationRun.Status.FINISHED
         run.finished_at = timezone.now()
@@ -733,7 +758,8 @@ _DIGESTED = (
 )  # fmt: skip
 
 
-def _findings_digest(run: ReconciliationRun) -> str:
+def findings_digest(run: ReconciliationRun) -> str:
+    """SHA-256 over all findings of a run in the order of their keys: runs of equal signature have equal digests."""
     digest = hashlib.sha256()
     for row in run.findings.order_by("key").values(*_DIGESTED).iterator():
         digest.update(orjson.dumps(row, option=orjson.OPT_SORT_KEYS) + b"\n")

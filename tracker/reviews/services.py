@@ -285,8 +285,8 @@ def role_permissions() -> dict[str, set[str]]:
 
     Reader looks. Analyst records and corrects, writes notes beside discrepancies, starts screenings, drafts law and asks what it
     would do. Reviewer also deletes, changes the law that stands and the numbers of the method, loads screening lists, closes
-    discrepancies and decides screening matches. Operator looks, starts runs and screenings, and keeps the schedule and the record
-    of sign-ins; accounts are kept by superusers alone.
+    discrepancies and decides screening matches. Operator looks, starts runs, screenings and proofs, and keeps the schedule
+    and the record of sign-ins; accounts are kept by superusers alone.
     """
     ours = [model._meta.model_name for model in apps.get_app_config("tracker").get_models()]
     ledger = [
@@ -307,7 +307,8 @@ def role_permissions() -> dict[str, set[str]]:
         "tracker.decide_screeningmatch",
     }
     reviewer |= {f"tracker.{verb}_screeninglist" for verb in ("add", "change", "load")}
-    operator = reader | {"tracker.add_reconciliationrun", "tracker.run_screening"}
+    reviewer |= {"tracker.run_ledgerproof"}
+    operator = reader | {"tracker.add_reconciliationrun", "tracker.run_screening", "tracker.run_ledgerproof"}
     operator |= {"axes.view_accessattempt", "axes.view_accesslog"}
     operator |= {"axes.view_accessfailurelog", "axes.delete_accessattempt"}
     for name in ("periodictask", "intervalschedule", "crontabschedule", "clockedschedule"):

@@ -8,6 +8,7 @@ app_name = "web"
 
 urlpatterns = [
     path("", views.landing, name="landing"),
+    path("proofz", views.proven, name="proofz"),
     path("reports/", views.reports, name="reports"),
     path("reports/<slug:key>/", views.report, name="report"),
     path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),

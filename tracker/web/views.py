@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from tracker.models import Report
+from tracker.proof.services import standing
 from tracker.reports.services import ledger_counts
 from tracker.reports.tables import number
 
@@ -35,6 +36,14 @@ def landing(request: HttpRequest) -> HttpResponse:
     latest = next(iter(_published()), None)
     words = {name: number(count) for name, count in counts.items()}
     return render(request, "tracker/landing.html", {"counts": words, "latest": latest})
+
+
+@require_safe
+def proven(request: HttpRequest) -> HttpResponse:
+    """Whether the ledger stands proven: 200, or 503 with what is wrong in a sentence. For monitors, not for load balancers: a
+    ledger that does not hold is still served."""
+    holds, words = standing()
+    return HttpResponse(f"{words}\n", content_type="text/plain; charset=utf-8", status=200 if holds else 503)
 
 
 @require_safe

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from tracker import tasks
 from tracker.core.errors import TrackerError
+from tracker.management.instants import instant
 from tracker.management.progress import follow, summary, worst
 from tracker.reconciliation import services
 from tracker.reconciliation.models import ReconciliationRun
@@ -55,7 +53,7 @@ class Command(BaseCommand):
         else:
             run = services.start_run(
                 "command line",
-                as_known_at=self._instant(options["known_at"]),
+                as_known_at=instant(options["known_at"]),
                 records="synthetic" if options["synthetic"] else "real",
             )
         if options["here"]:
@@ -91,14 +89,3 @@ class Command(BaseCommand):
         except ReconciliationRun.DoesNotExist:
             known = ", ".join(ReconciliationRun.objects.values_list("key", flat=True)[:5]) or "none yet"
             raise CommandError(f"There is no run '{key}'. The latest are: {known}.") from None
-
-    def _instant(self, text: str | None) -> datetime | None:
-        if text is None:
-            return None
-        try:
-            instant = parse_datetime(text)
-        except ValueError:
-            instant = None
-        if instant is None:
-            raise CommandError(f"'{text}' is not an instant; write it like 2026-03-01T00:00:00Z.")
-        return instant if instant.tzinfo else timezone.make_aware(instant)
