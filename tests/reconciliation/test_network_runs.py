@@ -127,6 +127,21 @@ def test_lines_that_touch_no_declared_area_are_not_read(chain):
     assert len(flows(row)) == 2
 
 
+def test_lines_of_a_declared_country_are_added_up_by_country_unless_a_declared_site_or_party_is_named(chain):
+    factories.closed_book("synthetic-my-whole", country="MY", valid_from=None)
+    for seller in (chain.vendor, chain.reseller):
+        factories.shipment(
+            chip=chain.chip, shipper=seller, consignee=factories.organization(), destination_country="MY"
+        )
+    row = services.start_run("synthetic analyst", parameters=SYNTHETIC)
+    country = [flow for flow in flows(row) if flow.destination_site_id is None]
+    assert [(flow.lines, flow.shipper_id, flow.consignee_id, flow.destination) for flow in country] == [
+        (2, None, None, "MY")
+    ]
+    named = [flow for flow in flows(row) if flow.destination_site_id == chain.site.id]
+    assert {flow.shipper_id for flow in named} == {chain.vendor.id}
+
+
 def test_a_share_without_declarations_asks_for_no_lines(django_assert_max_num_queries):
     row = services.start_run("synthetic analyst", parameters=SYNTHETIC)
     ledger = read(row)

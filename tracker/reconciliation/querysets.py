@@ -724,7 +724,9 @@ class Ledger:
         )
         days = cut_days(self.closed_books, claims, self.as_of)
         lines = self.known(Shipment).filter(mine & touching, self.of_world(), status__in=GONE)
-        flows = tuple(self._passages(lines, days))
+        by_name = Q(origin_id__in=sites) | Q(destination_id__in=sites)
+        by_name |= Q(shipper_id__in=orgs) | Q(consignee_id__in=orgs)
+        flows = tuple(self._passages(lines, days, by_name))
         books = self._assembled(claims, (), self.sites(sites), licences=())
         around = self.sites(
             {pk for row in flows for pk in (row.origin_site_id, row.destination_site_id)} - set(books.sites)
@@ -736,8 +738,16 @@ class Ledger:
             organizations={**books.organizations, **self.organizations(people - set(books.organizations))},
         )  # fmt: skip
 
-    def _passages(self, lines: QuerySet, days: Sequence[date]) -> Iterator[FlowRow]:
-        """Sums by route and by the stretches between ``days`` in which the lines left and arrived."""
+    def _passages(self, lines: QuerySet, days: Sequence[date], by_name: Q) -> Iterator[FlowRow]:
+        """Sums by route and by the stretches between ``days`` in which the lines left and arrived.
+
+        Only lines ``by_name``, those of a declared site or organization, keep sites and parties apart; the others touch a
+        declared country, and of them only the countries count, else the sums would be as many as the lines.
+        """
+
+        def where_named(column: str, also: Q | None = None) -> Case:
+            return Case(When(by_name | also if also else by_name, then=F(column)), default=None)
+
         arrived = Coalesce("received_on", self._after_lead("shipped_on"))
         latest = Coalesce("received_on_latest", "received_on", self._after_lead("shipped_on_latest"), arrived)
         dated = lines.annotate(
@@ -746,19 +756,23 @@ class Ledger:
             arrived=_stretch(arrived, days),
             arrived_latest=_stretch(latest, days),
             is_seized=ExpressionWrapper(Q(status="seized"), output_field=BooleanField()),
+            from_site=where_named("origin_id", Q(origin_country="")),  # whose country then counts
+            from_party=where_named("shipper_id"),
+            to_site=where_named("destination_id", Q(destination_country="")),
+            to_party=where_named("consignee_id"),
         )
         by = (
-            "chip_id", "family_id", "origin_id", "shipper_id", "origin_country", "destination_id", "consignee_id",
-            "destination_country", "kind", "is_seized", "left", "left_latest", "arrived", "arrived_latest",
+            "chip_id", "family_id", "from_site", "from_party", "origin_country", "to_site", "to_party", "destination_country",
+            "kind", "is_seized", "left", "left_latest", "arrived", "arrived_latest",
         )  # fmt: skip
         rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
         labels = self._labelled(rows)
         for row in rows:
             yield replace(
-                self._flow({**row, "shipped_on": None}, NETWORK, labels),
+                self._flow({**row, "shipped_on": None, "consignee_id": row["to_party"]}, NETWORK, labels),
                 shipped=_between(days, row["left"], row["left_latest"]),
                 received=_between(days, row["arrived"], row["arrived_latest"]),
-                shipper_id=row["shipper_id"], origin_site_id=row["origin_id"], destination_site_id=row["destination_id"],
+                shipper_id=row["from_party"], origin_site_id=row["from_site"], destination_site_id=row["to_site"],
                 kind="seized" if row["is_seized"] else row["kind"],
             )  # fmt: skip
 
