@@ -205,6 +205,8 @@ def test_merging_nodes_keeps_the_sum_of_their_balances():
     whole = chain(*reports, nodes=("a", "b"), edges=edges)
     (balance,) = merged(whole, {"a": "group", "b": "group"}).balances
     assert balance == Balance("group", {"in": 1.0, "out": -1.0})
+    known = replace(whole, balances=tuple(replace(row, total=3.0) for row in whole.balances))
+    assert merged(known, {"a": "group", "b": "group"}).balances[0].total == 6.0
     solution = solve(merged(whole, {"a": "group", "b": "group"}))
     assert solution.estimates == pytest.approx([10.2, 100, 10.2])
 
