@@ -188,9 +188,8 @@ def kinds_and_objects(areas: Any) -> tuple[Any, Any]:
 def flows(found: Ends, kind: int, groups: Groups) -> Columns:
     """The FLOW rows of one kind of areas, sorted by (area, scope, month)."""
     area, line, term, day = _entries(found, kind)
-    if not len(area):
-        return none(FLOW)
-    added = _added(area_of(kind, area), line, term, day, found)
+    added = _added(area_of(kind, area), line, term, day, found) if len(area) else none(FLOW)
+    # a group may hold nothing but what it took over
     return merged([added, ownership_moves(found, groups)]) if kind == GROUP else added
 
 
@@ -208,6 +207,16 @@ def _entries(found: Ends, kind: int) -> tuple[Array, Array, Array, Array]:
     incoming = term < 2
     area = np.where(incoming, destination[line], origin[line]).astype(np.int64)
     return area, line, term, np.where(incoming, found["arrived"][line], found["left"][line])
+
+
+def behind(found: Ends, kind: int, object_id: int, month: int) -> tuple[Array, Array]:
+    """The lines behind one month of one area's book: their places among the ends, and the place in :data:`TERMS` of each.
+
+    What an ownership group took over or gave up with an organization is in no line (:func:`ownership_moves`).
+    """
+    area, line, term, day = _entries(found, kind)
+    mine = (area == object_id) & (months(day) == month)
+    return line[mine], term[mine]
 
 
 def _added(area: Array, line: Array, term: Array, day: Array, found: Ends) -> Columns:

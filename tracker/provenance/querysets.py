@@ -11,22 +11,28 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from django.apps import apps
 from django.db import models
-from django.db.models import Case, Exists, ExpressionWrapper, OuterRef, Q, Value, When
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Coalesce
 
+from tracker.balances.books import KINDS, TERMS, Places, behind, ends
 from tracker.balances.models import BalanceArea, BalanceCell, BalancePlug, BalanceScope
+from tracker.balances.querysets import line_chunks, of_scopes, places
+from tracker.balances.reading import CANCELLED, RETURNED, amounts
 from tracker.claims.models import Claim, ClosedBook
 from tracker.core.addresses import RESOURCES, finding_page, record_data, record_page
 from tracker.core.models import RecordVersion, Versioned
 from tracker.reconciliation import tree
 from tracker.reconciliation.books import Evidence as EvidenceRow
 from tracker.reconciliation.books import Finding as Found
-from tracker.reconciliation.books import RecordRef
+from tracker.reconciliation.books import Parameters, RecordRef
 from tracker.reconciliation.models import Evidence, Finding, ReconciliationRun
+from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.tree import Node, Piece, Record, SourceFacts
 from tracker.reports.querysets import Reading, figure_of, record_name, source_of
+from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
 
@@ -442,6 +448,16 @@ class MovementLine:
     is_presumed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BookLines:
+    """Lines behind a month of a book by id, the id after which the next follow (None: all are shown), and of each term the
+    number of its lines and their chips, over all pages."""
+
+    lines: tuple[MovementLine, ...]
+    next_after: int | None
+    terms: tuple[tuple[str, int, float], ...]
+
+
 def shown_run(name: str) -> ReconciliationRun | None:
     """The finished run of that key, or the latest one of that signature."""
     runs = ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED)
@@ -508,67 +524,55 @@ def plugs_of(
 
 def book_lines(
     run: ReconciliationRun, area: BalanceArea, scope: BalanceScope, month: date, *, after: int = 0
-) -> tuple[list[MovementLine], int | None]:
-    """The lines that move a book in one month, by id, as the run read them; and the id after which the next follow.
-
-    A line leaves an area in the month it shipped and enters one in the month it came in, reported or presumed (docs/method.md).
-    """
+) -> BookLines:
+    """The lines that move a book in one month, read and added up as the run did (``balances.books``)."""
+    parameters = Parameters(**run.parameters)
+    synthetic = parameters.records == "synthetic"
+    kind = KINDS.index(area.kind)
+    where = _places(run, parameters, is_group=area.kind == BalanceArea.Kind.GROUP)
+    number = (month.year - 2000) * 12 + month.month - 1
+    over = (month + timedelta(days=32)).replace(day=1)
+    key = scope.object_id * 2 + (scope.kind == BalanceScope.Kind.FAMILY)
+    of_scope, scoped = of_scopes([key])
+    dated = f"({_LEFT} >= %s AND {_LEFT} < %s) OR ({_ARRIVED} >= %s AND {_ARRIVED} < %s)"
+    lead = parameters.lead_time_days
+    days = [month, over, lead, month, lead, over]
+    counts: dict[str, int] = defaultdict(int)
+    chips: dict[str, float] = defaultdict(float)
+    terms: dict[int, str] = {}
+    for lines in line_chunks(run.as_known_at, synthetic, f"{of_scope} AND ({dated})", [*scoped, *days]):
+        usable = amounts(lines, parameters).usable & ~np.isin(lines["status"], (RETURNED, CANCELLED))
+        lines = lines[usable]
+        found = ends(lines, amounts(lines, parameters), where, lead)
+        rows, places = behind(found, kind, area.object_id, number)
+        for row, place in zip(rows.tolist(), places.tolist(), strict=True):
+            term = TERMS[place]
+            counts[term] += 1
+            chips[term] += float(found["mu"][row])
+            terms[int(lines["id"][row])] = term
+    shown = [pk for pk in sorted(terms) if pk > after]
     trail = Trail(run.as_known_at)
-    key = "chip_id" if scope.kind == BalanceScope.Kind.CHIP else "family_id"
-    lines = trail.known(Shipment).filter(
-        **{key: scope.object_id}, is_synthetic=run.parameters.get("records") == "synthetic"
+    rows_shown = (
+        trail.known(Shipment).filter(pk__in=shown[:LINES_LISTED]).order_by("pk").select_related(*_LINE_NAMES)
     )
-    lead = timedelta(days=int(run.parameters.get("lead_time_days", 0)))
-    left = Coalesce("shipped_on_latest", "shipped_on")
-    arrived = Case(
-        When(received_on__isnull=False, then=Coalesce("received_on_latest", "received_on")),
-        default=ExpressionWrapper(left + Value(lead), output_field=models.DateField()),
+    return BookLines(
+        tuple(_movement(trail, row, terms[row.pk]) for row in rows_shown),
+        shown[LINES_LISTED - 1] if len(shown) > LINES_LISTED else None,
+        tuple((term, counts[term], chips[term]) for term in TERMS if counts[term]),
     )
-    out, into = _ends(area)
-    read = (
-        lines.exclude(status__in=["returned", "cancelled"])
-        .annotate(
-            left=left,
-            arrived=Cast(arrived, models.DateField()),
-            is_out=Case(When(out, then=Value(True)), default=Value(False)),
-            is_in=Case(When(into, then=Value(True)), default=Value(False)),
-        )
-        .exclude(
-            Q(is_out=True, is_in=True) & ~Q(status="seized")
-        )  # what is seized leaves every book of its holder
-    )
-    over = (month.replace(day=1) + timedelta(days=32)).replace(day=1)
-    went = Q(is_out=True, left__gte=month, left__lt=over)
-    came = Q(is_in=True, arrived__gte=month, arrived__lt=over) & ~Q(status="seized")
-    rows = (
-        read.filter(went | came, pk__gt=after).order_by("pk").select_related(*_LINE_NAMES)[: LINES_LISTED + 1]
-    )
-    found = [_movement(trail, row, _book_term(row)) for row in rows[:LINES_LISTED]]
-    return found, found[-1].record.ref.id if len(rows) > LINES_LISTED else None
 
 
+_LEFT = "coalesce(shipped_on_latest, shipped_on)"
+_ARRIVED = f"coalesce(CASE WHEN received_on IS NOT NULL THEN coalesce(received_on_latest, received_on) END, {_LEFT} + %s)"
 _LINE_NAMES = ("source", "shipper", "consignee", "end_user", "origin", "destination", "chip", "family")
 
 
-def _ends(area: BalanceArea) -> tuple[Q, Q]:
-    """Conditions of a line's leaving and entering an area."""
-    if area.kind == BalanceArea.Kind.SITE:
-        return Q(origin_id=area.object_id), Q(destination_id=area.object_id)
-    if area.kind == BalanceArea.Kind.ORGANIZATION:
-        return Q(shipper_id=area.object_id), Q(consignee_id=area.object_id)
-    if area.kind == BalanceArea.Kind.COUNTRY:
-        code = area.key.partition(":")[2]
-        return (
-            Q(origin_country=code) | Q(origin_country="", origin__country=code),
-            Q(destination_country=code) | Q(destination_country="", destination__country=code),
-        )
-    return Q(pk__in=[]), Q(pk__in=[])
-
-
-def _book_term(row: Any) -> str:
-    if row.is_out:
-        return "exits" if row.status == "seized" or row.kind == Shipment.Kind.RETIREMENT else "dispatches"
-    return "production" if row.kind == Shipment.Kind.PRODUCTION else "receipts"
+def _places(run: ReconciliationRun, parameters: Parameters, *, is_group: bool) -> Places:
+    """The places that lines lie in; who owns whom is read only where a group is asked for."""
+    if not is_group:
+        return places(run.as_known_at, (), Q(is_synthetic=parameters.records == "synthetic"))
+    ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), parameters)
+    return places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
 
 
 def _movement(trail: Trail, row: Any, term: str) -> MovementLine:
@@ -582,7 +586,7 @@ def _movement(trail: Trail, row: Any, term: str) -> MovementLine:
         for party, site, country in ends
     ]
     left = row.shipped_on_latest or row.shipped_on
-    arrived = row.received_on_latest or row.received_on or getattr(row, "arrived", None)
+    arrived = (row.received_on_latest or row.received_on) if row.received_on else None
     return MovementLine(
         trail.record(row),
         term,

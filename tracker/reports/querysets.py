@@ -52,7 +52,7 @@ PLAN_SIZE_CHIPS = 1000
 """Smaller plans are not set beside the ledger."""
 CHIPS_PER_UNNAMED_SERVER = 8
 
-_AREAS = {"site": DataCenter, "org": Organization, "organization": Organization}
+_AREAS = {"site": DataCenter, "org": Organization, "organization": Organization, "group": Organization}
 _SCOPES = {"chip": Chip, "family": ChipFamily}
 _PLANNED = (Claim.Status.PLANNED, Claim.Status.ANNOUNCED)
 _OUTWARD = (
@@ -120,9 +120,11 @@ class Reading:
             )
             yield replace(line, is_resolved=row.discrepancy_id in resolved)
 
-    def area_names(self, areas: Iterable[str]) -> dict[str, str]:
-        """Readable names of areas like ``site:colossus-1`` or ``country:MY``."""
-        return self._names(_AREAS, areas)
+    def area_names(self, areas: Collection[str]) -> dict[str, str]:
+        """Readable names of areas like ``site:colossus-1``, ``country:MY`` or ``group:nvidia`` (an ultimate parent's)."""
+        found = self._names(_AREAS, areas)
+        found |= {key: f"{name} and what it owns" for key, name in found.items() if key.startswith("group:")}
+        return found | ({"world": "The world"} if "world" in areas else {})
 
     def scope_names(self, scopes: Iterable[str]) -> dict[str, str]:
         """Readable names of scopes like ``chip:h20-96gb``."""

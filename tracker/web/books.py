@@ -90,8 +90,17 @@ def lines(request: HttpRequest, run: str, area: str, scope: str, month: str) -> 
     cell = next((cell for cell in querysets.book(found, area, scope) if cell.month == day), None)
     if cell is None:
         raise Http404(f"Nothing moved in the book of {scope} for {area} in {month}.")
-    rows, after = querysets.book_lines(found, place, what, day, after=max(0, asked_place(request)))
-    context = {"run": found, "area": area, "scope": scope, "cell": cell, "lines": rows, "next_after": after}
+    behind = querysets.book_lines(found, place, what, day, after=max(0, asked_place(request)))
+    told = {term: chips for term, _, chips in behind.terms}
+    moved = [
+        (term, getattr(cell, term) - told.get(term, 0.0))
+        for term in ("receipts", "dispatches")
+        if place.kind == BalanceArea.Kind.GROUP and abs(getattr(cell, term) - told.get(term, 0.0)) >= 0.5
+    ]
+    context = {
+        "run": found, "area": area, "scope": scope, "cell": cell, "lines": behind.lines, "next_after": behind.next_after,
+        "terms": behind.terms, "moved": moved,
+    }  # fmt: skip
     return render(request, "tracker/book_lines.html", context | _names(found, area, scope))
 
 
