@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,3 +134,21 @@ def test_no_bytes_whatever_make_it_stumble(data):
 @given(st.binary(max_size=120))
 def test_no_bytes_after_a_sound_header_make_it_stumble(data):
     parse(SPEC, HEADER.encode() + data)
+
+
+def test_a_file_from_before_there_was_a_column_goes_on_being_read():
+    older = replace(
+        SPEC, columns=(*SPEC.columns, Column("since", text(), "added later", may_lack=True, blank="then"))
+    )
+    rows, found = parse(older, (HEADER + "a,1,2,x\n").encode())
+    assert (found, rows[0].values["since"]) == ([], "then")
+    rows, found = parse(older, (HEADER.strip() + ",since\na,1,2,x,now\n").encode())
+    assert (found, rows[0].values["since"]) == ([], "now")
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "blank"), [("claims.csv", "reporter", ""), ("shipments.csv", "kind", "transfer")]
+)
+def test_the_columns_that_older_files_lack(name, column, blank):
+    (found,) = [one for one in FILES[name].columns if one.may_lack]
+    assert (found.name, found.blank) == (column, blank)

@@ -58,7 +58,8 @@ class Column:
     """One column: its header, how its cells are read and what they mean.
 
     ``blank`` is the value of an empty cell (None, "" or ()); ``required`` refuses empty cells. ``refers_to`` names the kind of
-    record (``source``, ``chip``...) that a cell, or each part of a list cell, must name by its slug.
+    record (``source``, ``chip``...) that a cell, or each part of a list cell, must name by its slug. ``may_lack``: files written
+    before there was such a column go on being read, all its cells empty.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Column:
     required: bool = False
     blank: Any = ""
     refers_to: str = ""
+    may_lack: bool = False
 
 
 def near(word: str, known: Iterable[str]) -> str:

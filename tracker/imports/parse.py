@@ -137,10 +137,12 @@ def _header_problems(spec: FileSpec, header: list[str]) -> list[Problem]:
             problems.append(
                 Problem(spec.name, 1, name, "", "this column stands in the header twice; delete one.")
             )
-    for name in wanted:
-        if name not in header:
+    for column in spec.columns:
+        if column.name not in header and not column.may_lack:
             problems.append(
-                Problem(spec.name, 1, name, "", "the column is missing; add it (its cells may be empty).")
+                Problem(
+                    spec.name, 1, column.name, "", "the column is missing; add it (its cells may be empty)."
+                )
             )
     return problems
 
@@ -153,7 +155,7 @@ def _row(spec: FileSpec, header: list[str], line: int, cells: list[str]) -> tupl
     problems = []
     by_name = dict(zip(header, cells, strict=True))
     for column in spec.columns:
-        cell = by_name[column.name]
+        cell = by_name.get(column.name, "")
         try:
             row.values[column.name] = _value(column, cell)
         except Refused as refusal:
@@ -164,7 +166,7 @@ def _row(spec: FileSpec, header: list[str], line: int, cells: list[str]) -> tupl
         found = check(row.values)
         if found:
             name, message = found
-            problems.append(Problem(spec.name, line, name, by_name[name][:200], message))
+            problems.append(Problem(spec.name, line, name, by_name.get(name, "")[:200], message))
     return row, problems
 
 

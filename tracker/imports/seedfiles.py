@@ -120,6 +120,11 @@ def _may(name: str, parser: Parser, meaning: str, blank: Any = "", refers_to: st
     return Column(name, parser, meaning, blank=blank, refers_to=refers_to)
 
 
+def _later(name: str, parser: Parser, meaning: str, blank: Any = "") -> Column:
+    """A column that older files lack."""
+    return Column(name, parser, meaning, blank=blank, may_lack=True)
+
+
 def _names(name: str, kind: str, meaning: str, required: bool = False) -> Column:
     return Column(name, slug(120), meaning, required=required, blank=None, refers_to=kind)
 
@@ -567,6 +572,7 @@ CLAIMS = FileSpec(
         _CONFIDENCE,
         _VERIFICATION,
         _names("echo_of", "claim", "the primary claim that this one only repeats"),
+        _later("reporter", choice("exporter", "importer"), "of trade statistics: which country counted"),
         _may(
             "conflicts_with", listed(slug()), "claims that cannot both be right, separated by |", (), "claim"
         ),
@@ -588,6 +594,12 @@ SHIPMENTS = FileSpec(
     (
         _need("reference", slug(100), "unique name of this line"),
         _may("consignment", text(100), "waybill shared by lines that travel together"),
+        _later(
+            "kind",
+            choice("transfer", "production", "retirement"),
+            "transfer; or chips made (booked in with the consignee) or taken out of use; blank: transfer",
+            "transfer",
+        ),
         _CHIP,
         _FAMILY,
         _need("quantity", QUANTITY, "as reported, in the unit"),
