@@ -10,7 +10,7 @@ from django.conf import settings
 
 from benchmarks.detection import AIMS, Detection, name_of, named, reconciled
 from tracker.core.services import recording
-from tracker.generator.closing import INFORMATION, KINDS
+from tracker.generator.closing import INFORMATION, KINDS, POSSIBLE
 from tracker.generator.plan import Settings
 from tracker.generator.services import generate
 from tracker.models import Finding
@@ -29,12 +29,13 @@ def test_every_planted_discrepancy_is_found_and_no_other():
     services.finish_here(run.id)
     findings = Finding.objects.filter(run=run)
     found = {named(f.check_code, f.area, f.scope, f.verdict) for f in findings if f.is_discrepancy}
-    reported = [leak for leak in planted if leak["standing"] != INFORMATION]
+    reported = [leak for leak in planted if not leak["standing"]]
+    possible = {name_of(leak) for leak in planted if leak["standing"] == POSSIBLE}
     expected = {name_of(leak) for leak in reported}
     assert len(expected) >= 25
     assert {leak["kind"] for leak in planted} == set(KINDS)
     assert expected - found == set()
-    assert found - expected == set()
+    assert found - expected - possible == set()
     aside = [leak for leak in planted if leak["standing"] == INFORMATION]
     quiet = {
         (f.check_code, f.area, f.period)
@@ -71,13 +72,18 @@ def test_differences_above_three_standard_errors_are_found_and_little_else(rules
     assert detection.overall_recall().trials >= 25
     assert detection.overall_recall().rate > AIMS["recall"], detection.missed
     assert detection.overall_precision().rate > AIMS["precision"], detection.false
-    small = [tally.rate for (_, size), tally in detection.recall.items() if size == 2]
+    small = [detection.recall[kind, 2].rate for kind in KINDS[:4]]
     assert small == [0.0] * 4, "two standard errors are no surprise among so many tests"
     sized = [leak for leak in truth["leaks"] if leak["sigma"] and not leak["follows_from"]]
-    assert len(sized) == 12
+    assert len(sized) == 24
     for leak in sized:
         tests = Finding.objects.filter(check_code=leak["check"], area=leak["area"], scope=leak["scope"])
         lots = leak["check"] == "SRD"
-        found = [abs(f.statistic) for f in tests.exclude(p=None) if not lots or f.counterpart.endswith("lot")]
+        found = [
+            abs(f.statistic)
+            for f in tests.exclude(statistic=None)
+            if not lots or f.counterpart.endswith("lot")
+        ]
         size = leak["sigma"] ** 2 if leak["check"] == "CONFLICT" else leak["sigma"]  # Q is a square
-        assert min(abs(one - size) for one in found) < 0.06 * size, leak
+        assert found or leak["sigma"] < 3, leak
+        assert not found or min(abs(one - size) for one in found) < 0.01 * size, leak

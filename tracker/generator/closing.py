@@ -36,7 +36,10 @@ KINDS = (
     "shipper-receiver difference", "claim above ledger", "claim below ledger", "conflict of claims", "negative balance",
     "date before first shipping", "power impossible", "licence missing", "over licence", "licence before validity",
     "licence by another party", "licence drawn twice", "yearly cap exceeded", "ratio exceeded", "transit overdue",
+    "loss in a closed book", "steady loss", "mirror gap", "delivered above contract",
 )  # fmt: skip
+GAPS = (KINDS[1], KINDS[2])
+"""A claim above, and one below its book."""
 LPP_TPP, CAP_DAY = 26_900_000.0, date(2025, 6, 1)
 """Limit per consignee and calendar year of License Exception LPP (15 CFR 740.29), and about when it is exceeded."""
 RATIO, RATIO_DAY = 0.5, date(2026, 1, 15)
@@ -220,6 +223,11 @@ def planted(closing: Closing, first: int) -> Lines:
     for place, chip in enumerate(_china_chips(world)):
         exceeds = _exceeded_ratio if count and late and place == 0 else _kept_ratio
         rows.append(exceeds(closing, first + len(rows), chip, rows))
+    return as_lines(world, rows, first)
+
+
+def as_lines(world: World, rows: list[dict[str, float]], first: int) -> Lines:
+    """Rows of :func:`line_row` as a chunk of lines, after ``first`` others."""
     column = {name: np.array([row[name] for row in rows]) for name in rows[0]}
     whole = {
         name: column[name].astype(np.int64)
@@ -235,7 +243,7 @@ def planted(closing: Closing, first: int) -> Lines:
     )  # fmt: skip
 
 
-def _row(
+def line_row(
     world: World,
     chip: int,
     consignee: int,
@@ -246,6 +254,7 @@ def _row(
     licence: int = -1,
     lot: int = -1,
 ) -> dict[str, float]:
+    """A planted line of whole chips, fifteen days under way; ``got``: what the receiver reports, if something else."""
     shipper = shipper if shipper >= 0 else int(world.chip_vendor[chip])
     received = shipped + 15
     return {
@@ -257,7 +266,7 @@ def _row(
 
 def _open_operator(world: World, number: int) -> int:
     """The ``number``-th operator of middling size in an open country, as a place among organizations."""
-    places = np.flatnonzero(~world.watched)
+    places = np.flatnonzero(~world.watched & ~world.reserved)
     return world.first_operator + int(places[(len(places) // 4 + number) % len(places)])
 
 
@@ -277,7 +286,7 @@ def _without(closing: Closing, number: int, chip: int) -> int:
     )
 
 
-def _old_chip(world: World, number: int) -> int:
+def old_chip(world: World, number: int) -> int:
     """A controlled chip that shipped before the ledger begins."""
     places = np.flatnonzero(world.controlled & (world.launch_month < 0))
     return int(places[number % len(places)])
@@ -286,7 +295,7 @@ def _old_chip(world: World, number: int) -> int:
 def _difference(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
     """A lot of four lines of which the receiver counts six units in ten, or fewer by a size in standard errors of the lot."""
     world, size = closing.world, closing.size(number)
-    chip, consignee = _old_chip(world, number), _open_operator(world, number)
+    chip, consignee = old_chip(world, number), _open_operator(world, number)
     units, got, lost = 1_024.0, 614.0, SRD_LINES * (1_024.0 - 614.0)
     if size is not None:
         units, consignee = LOT_LINE, _without(closing, number, chip)
@@ -299,7 +308,7 @@ def _difference(closing: Closing, first: int, number: int) -> list[dict[str, flo
         got = _solved(units, lambda received: -surprise * error(received) / SRD_LINES)
         lost = size * error(got)
     start = int(world.settings.months_start[3 + number % (world.settings.months // 3 - 2) * 3])
-    rows = [_row(world, chip, consignee, start + 5 + 15 * i, units, got=got) for i in range(SRD_LINES)]
+    rows = [line_row(world, chip, consignee, start + 5 + 15 * i, units, got=got) for i in range(SRD_LINES)]
     month = as_date(np.array([start]))[0].astype("datetime64[M]").astype(int)
     closing.leak(
         KINDS[0], "SRD", f"org:{world.organization_slug(consignee)}", chip, f"{1970 + month // 12}-Q{month % 12 // 3 + 1}",
@@ -318,10 +327,12 @@ def _lot_error(*spreads: float) -> float:
 def _overdrawn(closing: Closing, place: int, number: int) -> dict[str, float]:
     """On the last day a reseller sends 3,000 units more than ever came in."""
     world = closing.world
-    chip = _old_chip(world, 0)
+    chip = old_chip(world, 0)
     stock, short = float(closing.totals.stock[number, chip]), 3_000.0
     day = world.settings.days - 1
-    row = _row(world, chip, _open_operator(world, 20 + number), day, stock + short, shipper=VENDORS + number)
+    row = line_row(
+        world, chip, _open_operator(world, 20 + number), day, stock + short, shipper=VENDORS + number
+    )
     area = f"org:{world.organization_slug(VENDORS + number)}"
     closing.leak(
         KINDS[4], "RUNNING", area, chip, day_text(world, day), short, shipment=[line_slug(world, place)]
@@ -341,7 +352,7 @@ def _early(closing: Closing, place: int, number: int) -> dict[str, float]:
     closing.leak(
         KINDS[5], "DATE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
     )
-    return _row(world, chip, consignee, day, units)
+    return line_row(world, chip, consignee, day, units)
 
 
 def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
@@ -349,22 +360,22 @@ def _unlicensed(closing: Closing, place: int, number: int) -> dict[str, float]:
     world = closing.world
     places = np.flatnonzero(world.watched & ~world.licensed)
     consignee = world.first_operator + int(places[number % len(places)])
-    chip, units, day = _old_chip(world, number + 1), 1_600.0, 100 + 11 * number
+    chip, units, day = old_chip(world, number + 1), 1_600.0, 100 + 11 * number
     area = f"org:{world.organization_slug(consignee)}"
     closing.leak(
         KINDS[7], "RULE", area, chip, day_text(world, day), units, shipment=[line_slug(world, place)]
     )
-    return _row(world, chip, consignee, day, units)
+    return line_row(world, chip, consignee, day, units)
 
 
 def _never_arrived(closing: Closing, place: int, number: int) -> dict[str, float]:
     """A line told to be in transit long after it left."""
     world = closing.world
-    chip, consignee, units = _old_chip(world, number), _open_operator(world, 60 + number), 768.0
+    chip, consignee, units = old_chip(world, number), _open_operator(world, 60 + number), 768.0
     day = world.settings.days - 2 * STALE_DAYS - number
     area = f"org:{world.organization_slug(consignee)}"
     closing.leak(KINDS[14], "TRANSIT", area, chip, "whole record", units, shipment=[line_slug(world, place)])
-    return _row(world, chip, consignee, day, units, got=np.nan) | {"received": np.nan}
+    return line_row(world, chip, consignee, day, units, got=np.nan) | {"received": np.nan}
 
 
 def _licensed(closing: Closing, number: int) -> int:
@@ -385,7 +396,7 @@ def _before_validity(closing: Closing, place: int, number: int) -> dict[str, flo
         KINDS[9], "LICENCE", area, chip, day_text(world, day), units,
         shipment=[line_slug(world, place)], licence=[_licence_slug(world, holder)],
     )  # fmt: skip
-    return _row(world, chip, world.first_operator + holder, day, units, licence=holder)
+    return line_row(world, chip, world.first_operator + holder, day, units, licence=holder)
 
 
 def _by_another(closing: Closing, place: int, number: int) -> dict[str, float]:
@@ -399,7 +410,7 @@ def _by_another(closing: Closing, place: int, number: int) -> dict[str, float]:
         KINDS[10], "LICENCE", area, chip, day_text(world, day), units,
         shipment=[line_slug(world, place)], licence=[_licence_slug(world, holder)],
     )  # fmt: skip
-    return _row(world, chip, consignee, day, units, licence=holder)
+    return line_row(world, chip, consignee, day, units, licence=holder)
 
 
 def _twice(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
@@ -411,7 +422,7 @@ def _twice(closing: Closing, first: int, number: int) -> list[dict[str, float]]:
         KINDS[11], "LICENCE", area, chip, day_text(world, day), units,
         shipment=[line_slug(world, first + i) for i in range(TWICE)], licence=[_licence_slug(world, holder)],
     )  # fmt: skip
-    row = _row(world, chip, world.first_operator + holder, day, units, licence=holder, lot=number)
+    row = line_row(world, chip, world.first_operator + holder, day, units, licence=holder, lot=number)
     return [row] * TWICE
 
 
@@ -419,10 +430,10 @@ def _beyond_cap(closing: Closing, place: int, number: int) -> dict[str, float]:
     """More to one operator in one year than the low-processing-performance exception would allow, were it enforced."""
     world = closing.world
     abroad = np.flatnonzero(
-        ~world.watched & (world.country[world.first_operator :][: world.operators] != HOME)
+        ~world.watched & ~world.reserved & (world.country[world.first_operator :][: world.operators] != HOME)
     )
     consignee = world.first_operator + int(abroad[-1 - number % len(abroad)])
-    chip = _old_chip(world, number)
+    chip = old_chip(world, number)
     units = float(np.ceil(LPP_TPP * 1.25 / world.tpp[chip]))
     day = (CAP_DAY - FIRST_DAY).days + number
     area = f"org:{world.organization_slug(consignee)}"
@@ -430,7 +441,7 @@ def _beyond_cap(closing: Closing, place: int, number: int) -> dict[str, float]:
         KINDS[12], "CAP", area, chip, str(CAP_DAY.year), float(np.floor(units - LPP_TPP / world.tpp[chip])),
         standing=INFORMATION, any_scope=True, shipment=[line_slug(world, place)],
     )  # fmt: skip
-    return _row(world, chip, consignee, day, units)
+    return line_row(world, chip, consignee, day, units)
 
 
 def _lasts_until(world: World, day: date) -> bool:
@@ -458,13 +469,20 @@ def _to_china(closing: Closing, chip: int, rows: list[dict[str, float]]) -> floa
     return float(closing.totals.to_china[chip]) + sent
 
 
+def _at_home(closing: Closing, chip: int, rows: list[dict[str, float]]) -> float:
+    """Units of a chip delivered in the United States by the honest and the planted lines."""
+    country = closing.world.country
+    got = sum(row["units"] for row in rows if row["chip"] == chip and country[int(row["consignee"])] == HOME)
+    return float(closing.totals.in_us[chip]) + got
+
+
 def _kept_ratio(closing: Closing, place: int, chip: int, rows: list[dict[str, float]]) -> dict[str, float]:
     """An early delivery in the United States, four times what goes to China."""
     world = closing.world
     at_home = np.flatnonzero(world.country[world.first_operator :][: world.operators] == HOME)
     consignee = world.first_operator + int(at_home[len(at_home) // 2])
     units = float(np.ceil(4 * _to_china(closing, chip, rows)) + SERVER)
-    return _row(world, chip, consignee, 20, units)
+    return line_row(world, chip, consignee, 20, units)
 
 
 def _exceeded_ratio(
@@ -475,14 +493,14 @@ def _exceeded_ratio(
     operators = _china_operators(world)
     free = [int(i) for i in operators if world.licensed_chip[i] == chip and int(i) not in closing.spoken_for]
     holder = free[0] if free else int(operators[0])
-    before, at_home = _to_china(closing, chip, rows), float(closing.totals.in_us[chip])
+    before, at_home = _to_china(closing, chip, rows), _at_home(closing, chip, rows)
     units = float(np.ceil(max(2_048.0, at_home - before)))
     day = world.settings.days - 40
     closing.leak(
         KINDS[13], "CAP", "country:CN", chip, day_text(world, day), float(np.floor(before + units - RATIO * at_home)),
         shipment=[line_slug(world, place)],
     )  # fmt: skip
-    return _row(world, chip, world.first_operator + holder, day, units, licence=holder)
+    return line_row(world, chip, world.first_operator + holder, day, units, licence=holder)
 
 
 # --- licences ---------------------------------------------------------------------------------------------------------
@@ -555,8 +573,8 @@ def _large_enough(closing: Closing, units: float, scope: int, what: str) -> None
 # --- claims -----------------------------------------------------------------------------------------------------------
 
 
-def claims(closing: Closing) -> Table:
-    """Honest claims of operators, sites and countries, echoes of some, and the planted ones."""
+def claims(closing: Closing) -> None:
+    """Gather honest claims of operators, sites and countries, echoes of some, and the planted ones."""
     random = dice(closing.world.settings, 2)
     orgs, sites = list(_org_slots(closing)), list(_site_slots(closing))
     planted = _planted_claims(closing, orgs, sites)
@@ -564,7 +582,6 @@ def claims(closing: Closing) -> Table:
         if slot not in planted:
             _honest(closing, random, slot)
     _echoes(closing, random)
-    return _claim_table(closing)
 
 
 def _slots(closing: Closing, kind: str, books: np.ndarray, least: float) -> Iterator[Slot]:
@@ -585,7 +602,8 @@ def _slots(closing: Closing, kind: str, books: np.ndarray, least: float) -> Iter
 
 
 def _org_slots(closing: Closing) -> Iterator[Slot]:
-    return _slots(closing, "org", closing.totals.operators.sum(axis=0), 256)
+    free = ~closing.world.reserved[:, None]
+    return _slots(closing, "org", closing.totals.operators.sum(axis=0) * free, 256)
 
 
 def _site_slots(closing: Closing) -> Iterator[Slot]:
@@ -608,9 +626,9 @@ def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> se
     ]
     eligible.sort(key=lambda s: (-s.h100e, s.place))
     large = sorted((s for s in sites if s.scope < CHIPS), key=lambda s: (-s.h100e, s.place))
-    chosen, powerless = eligible[: 3 * count], large[:sites_short]
+    chosen, powerless = eligible[: 4 * count], large[:sites_short]
     if (
-        len(chosen) < 3 * count
+        len(chosen) < 4 * count
         or (not sized and any(s.h100e < LEAST_H100E for s in chosen))
         or len(powerless) < sites_short
         or any(s.h100e < LEAST_H100E for s in powerless)
@@ -622,7 +640,10 @@ def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> se
     for number in range(count):
         size = closing.size(number)
         # neighbours in size of book, so that every kind meets large and small ones
-        above, below, conflict = chosen[3 * number : 3 * number + 3] if sized else chosen[number::count]
+        above, below, conflict, agreed = (
+            chosen[4 * number : 4 * number + 4] if sized else chosen[number::count]
+        )
+        _beyond_contract(closing, agreed, size)
         if size is None:
             _above(closing, above)
             _below(closing, below)
@@ -640,7 +661,7 @@ def _planted_claims(closing: Closing, orgs: list[Slot], sites: list[Slot]) -> se
 def _early_slots(closing: Closing) -> list[Slot]:
     """Operators' books of single chips on the first claim day: by then all that was shipped has also come in, so that a size in
     standard errors is exactly that."""
-    book = closing.totals.operators[0][:, :CHIPS]
+    book = closing.totals.operators[0][:, :CHIPS] * ~closing.world.reserved[:, None]
     h100e = book * closing.world.tpp / TPP_H100
     return [
         Slot("org", int(place), int(chip), float(book[place, chip]), float(h100e[place, chip]))
@@ -648,11 +669,13 @@ def _early_slots(closing: Closing) -> list[Slot]:
     ]
 
 
-def _said(
+def said(
     closing: Closing, slot: Slot, best: float, house: int = 0, quarter: int = QUARTERS - 1, **more: object
 ) -> int:
+    """Gather a claim, and return its place. ``day``, ``start`` and ``source`` stand before what house and quarter would give."""
     row = {"slot": slot, "house": house, "quarter": quarter, "low": np.nan, "best": best, "high": np.nan, "bound": "",
-           "grade": "B", "flow": False, "echo_of": -1}  # fmt: skip
+           "grade": "B", "flow": False, "echo_of": -1, "kind": "", "status": "", "unit": "chips", "origin": "",
+           "destination": "", "reporter": "", "day": -1, "start": -1, "source": -1}  # fmt: skip
     return closing.claims.add(**(row | more))
 
 
@@ -701,20 +724,20 @@ def _against(
 
 def _above(closing: Closing, slot: Slot) -> None:
     best = float(np.rint(slot.book * 2.1))
-    place = _said(closing, slot, best)
+    place = said(closing, slot, best)
     _against(closing, slot, KINDS[1], "GAP", best - slot.book, [place])
 
 
 def _below(closing: Closing, slot: Slot) -> None:
     best = float(np.rint(slot.book * 0.4))
-    place = _said(closing, slot, best)
+    place = said(closing, slot, best)
     _against(closing, slot, KINDS[2], "GAP", slot.book - best, [place])
 
 
 def _conflict(closing: Closing, slot: Slot) -> None:
     """Two houses that share nothing: one says what the ledger says, one says twice as much."""
-    one = _said(closing, slot, float(slot.book), house=0)
-    other = _said(closing, slot, float(np.rint(slot.book * 2.2)), house=2)
+    one = said(closing, slot, float(slot.book), house=0)
+    other = said(closing, slot, float(np.rint(slot.book * 2.2)), house=2)
     size = float(np.rint(slot.book * 2.2)) - slot.book
     name = _against(closing, slot, KINDS[3], "CONFLICT", size, [one, other])
     _against(closing, slot, KINDS[1], "GAP", size, [other], follows_from=name)
@@ -733,7 +756,7 @@ def _departs(closing: Closing, slot: Slot, sign: int, size: float) -> None:
     surprise = closing.surprise(size)
     best = _solved(book, lambda best: sign * surprise * math.hypot(GRADE_SD["B"] * best, spread))
     units = size * math.hypot(GRADE_SD["B"] * best, spread)
-    place = _said(closing, slot, best, quarter=0)
+    place = said(closing, slot, best, quarter=0)
     _against(closing, slot, KINDS[1 if sign > 0 else 2], "GAP", units, [place], sigma=size)
 
 
@@ -745,21 +768,36 @@ def _solved(start: float, change: Callable[[float], float]) -> float:
     return float(np.rint(x))
 
 
+def _beyond_contract(closing: Closing, slot: Slot, size: float | None) -> None:
+    """As many installed as the ledger holds, and fewer contracted: half as many, or fewer by a size."""
+    quarter, installed, sd = QUARTERS - 1 if size is None else 0, float(np.rint(slot.book)), GRADE_SD["B"]
+    contracted = float(np.rint(installed / 2))
+    if size is not None:
+        surprise = closing.surprise(size)
+        contracted = _solved(installed, lambda x: -surprise * sd * math.hypot(installed, x))
+    units = installed - contracted if size is None else size * sd * math.hypot(installed, contracted)
+    places = [
+        said(closing, slot, installed, 0, quarter),
+        said(closing, slot, contracted, 2, quarter, kind="order", status="contracted"),
+    ]
+    _against(closing, slot, KINDS[18], "3WAY", units, places, sigma=size)
+
+
 def _disagree(closing: Closing, slot: Slot, size: float) -> None:
     """Two houses that share nothing differ by a size; each may also be seen to depart from the book."""
     surprise, sd = closing.surprise(size), GRADE_SD["B"]
     one = float(np.rint(slot.book))
     other = _solved(one, lambda x: surprise * sd * math.hypot(one, x))
-    said = [_said(closing, slot, best, house, 0) for best, house in ((one, 0), (other, 2))]
+    places = [said(closing, slot, best, house, 0) for best, house in ((one, 0), (other, 2))]
     units = size * sd * math.hypot(one, other)
-    name = _against(closing, slot, KINDS[3], "CONFLICT", units, said, sigma=size)
-    _against(closing, slot, KINDS[1], "GAP", units, said, follows_from=name, sigma=size, standing=POSSIBLE)
+    name = _against(closing, slot, KINDS[3], "CONFLICT", units, places, sigma=size)
+    _against(closing, slot, KINDS[1], "GAP", units, places, follows_from=name, sigma=size, standing=POSSIBLE)
 
 
 def _power(closing: Closing, slot: Slot, share: float, kind: str) -> None:
     """A site whose power is ``share`` of the bare draw of the chips claimed there: too little even at the claim's low end."""
     world = closing.world
-    place = _said(closing, slot, float(slot.book))
+    place = said(closing, slot, float(slot.book))
     megawatts = max(0.01, round(slot.book * world.tdp_w[slot.scope] * share / 1e6, 2))
     closing.short_power[slot.place] = megawatts
     fed = megawatts * 1e6 / world.tdp_w[slot.scope]
@@ -775,7 +813,7 @@ def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
         grade = str(closing.world.house_grade[house])
         own = float(errors(settings, random, 1, 1.3)[0])
         relative = GRADE_SD[grade] * np.sqrt(0.5) * (closing.world.house_bias[house] + own)
-        _said(
+        said(
             closing,
             slot,
             house=house,
@@ -794,7 +832,7 @@ def _honest(closing: Closing, random: np.random.Generator, slot: Slot) -> None:
                     * (closing.world.house_bias[houses[0]] + random.standard_normal())
                 )
                 flow = float(np.rint(reported(settings, np.array(flow), relative)))
-            _said(
+            said(
                 closing,
                 slot,
                 flow,
@@ -836,26 +874,35 @@ def _echoes(closing: Closing, random: np.random.Generator) -> None:
             closing.claims.add(**(row | {"house": HOUSES + place % 2, "grade": "D", "echo_of": place}))
 
 
-def _claim_table(closing: Closing) -> Table:
+def claim_table(closing: Closing) -> Table:
+    """All claims gathered."""
     world, rows = closing.world, closing.claims.rows
     slots: list[Slot] = [row["slot"] for row in rows]  # type: ignore[misc]  # rows hold values of mixed kinds
     column = {name: [row[name] for row in rows] for name in rows[0] if name != "slot"}
     place, scope = np.array([s.place for s in slots]), np.array([s.scope for s in slots])
     kind, flow = np.array([s.kind for s in slots]), np.array(column["flow"])
-    day = world.settings.claim_days[np.array(column["quarter"])]
-    start = world.settings.months_start[-4]
+    own_day, own_start, own_source = (np.array(column[name]) for name in ("day", "start", "source"))
+    day = np.where(own_day >= 0, own_day, world.settings.claim_days[np.array(column["quarter"])])
+    start = np.where(own_start >= 0, own_start, world.settings.months_start[-4])
+    source = source_place(np.array(column["house"]), np.array(column["quarter"]))
+    own_kind, own_status = np.array(column["kind"]), np.array(column["status"])
     return Table(
         "Claim",
         len(rows),
         {
             "slug": [claim_slug(world, i) for i in range(len(rows))],
-            "kind": np.where(flow, "purchase", "installed"),
-            "status": np.where(flow, "delivered", "installed"),
+            "kind": np.where(own_kind != "", own_kind, np.where(flow, "purchase", "installed")),
+            "status": np.where(own_status != "", own_status, np.where(flow, "delivered", "installed")),
             "subject": Ref("Organization", np.where(kind == "org", world.first_operator + place, -1)),
             "data_center": Ref("DataCenter", np.where(kind == "site", place, -1)),
             "destination_country": np.where(
-                kind == "country", np.array(COUNTRIES)[np.minimum(place, len(COUNTRIES) - 1)], ""
+                kind == "country",
+                np.array(COUNTRIES)[np.minimum(place, len(COUNTRIES) - 1)],
+                np.array(column["destination"]),
             ),
+            "origin_country": column["origin"],
+            "reporter": column["reporter"],
+            "unit": column["unit"],
             "chip": Ref("Chip", np.where(scope < CHIPS, scope, -1)),
             "family": Ref("ChipFamily", np.where(scope >= CHIPS, scope - CHIPS, -1)),
             "low": np.array(column["low"], float),
@@ -865,7 +912,7 @@ def _claim_table(closing: Closing) -> Table:
             "period_start": as_date(np.where(flow, start, np.nan)),
             "period_end": as_date(day),
             "original_text": "Synthetic claim made by the generator; nobody said this.",
-            "source": Ref("Source", source_place(np.array(column["house"]), np.array(column["quarter"]))),
+            "source": Ref("Source", np.where(own_source >= 0, own_source, source)),
             "grade": column["grade"],
             "method": "synthetic survey",
             "verification": "synthetic",

@@ -222,7 +222,8 @@ def _days(settings: Settings, position: np.ndarray, random: np.random.Generator)
 
 def _consignees(world: World, random: np.random.Generator, kind: np.ndarray) -> np.ndarray:
     size = len(kind)
-    share = zipf(world.operators, 0.9)
+    share = np.where(world.reserved, 0.0, zipf(world.operators, 0.9))
+    share /= share.sum()
     open_share = np.where(world.watched, 0.0, share)
     operator = drawn(random, share, size)
     onward_to = drawn(random, open_share / open_share.sum(), size)

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 from tracker.generator import closing as ends
 from tracker.generator import lines as moves
+from tracker.generator import whole
 from tracker.generator import world as cast
 from tracker.generator.closing import Closing
 from tracker.generator.lines import Totals
@@ -40,16 +41,24 @@ class Ledger:
         """
         yield from cast.tables(self.world)
         yield ends.licences(self.world)
+        yield whole.closed_books(self.world)
         planted = ends.planted_count(self.world)
-        for chunk in moves.chunks(self.world, self.settings.lines - planted):
+        counted = self.settings.lines - whole.line_count(self.settings)
+        for chunk in moves.chunks(self.world, counted - planted):
             self.totals.add(self.world, chunk)
             yield moves.table(self.world, chunk)
         if planted:
-            chunk = ends.planted(self.closing, self.settings.lines - planted)
+            chunk = ends.planted(self.closing, counted - planted)
             self.totals.add(self.world, chunk)
             yield moves.table(self.world, chunk)
+        chunk = whole.lines(self.closing, counted)
+        self.totals.add(self.world, chunk)
+        yield moves.table(self.world, chunk)
         yield ends.licence_items(self.closing)
-        yield ends.claims(self.closing)
+        ends.claims(self.closing)
+        whole.count(self.closing)
+        whole.trade(self.closing)
+        yield ends.claim_table(self.closing)
         yield ends.powers(self.closing)
         self._complete = True
 

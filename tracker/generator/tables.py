@@ -16,6 +16,7 @@ import numpy as np
 from tracker.core.errors import BadInput
 
 ERRORS = ("cut", "full")
+HONEST_BOOKS = 4
 LARGEST_SIZE = 12.0
 """Beyond it, twice the error of a grade B report is more than the report: no figure lies so far below another."""
 FIRST_DAY = date(2024, 1, 1)
@@ -93,6 +94,11 @@ class Settings:
     def certain_leaks(self) -> int:
         """How many of each kind that rests on arithmetic, and so has no size in standard errors."""
         return min(self.leaks, 3) if self.sizes else self.leaks
+
+    @property
+    def closed_books(self) -> int:
+        """Books that are declared whole: two kinds of losses, and honest ones."""
+        return 2 * self.leaks + HONEST_BOOKS
 
     @property
     def months_start(self) -> np.ndarray:

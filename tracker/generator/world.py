@@ -7,6 +7,7 @@ threshold of ECCN 3A090 or, to operators that hold a licence, one controlled chi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,8 @@ VENDORS, CHIPS, FAMILY_SIZE, HOUSES, PRESS = 6, 24, 2, 6, 2
 FAMILY_VENDOR = (0, 0, 1, 0, 1, 2, 0, 3, 1, 4, 2, 5)
 """The vendor of each family of chips: the first vendors have the most, and the most sold."""
 TPP_H100 = 15_832.0
+BOOKS_EACH = 4
+"""Books declared whole of one reserved operator."""
 OPEN = ("US", "JP", "DE", "FR", "GB", "CA", "SE", "NO", "AU", "FI", "ES", "IT")
 WATCHED = ("CN", "AE", "SA", "VN", "KZ")
 HUBS = ("SG", "NL", "TW")
@@ -51,6 +54,7 @@ class World:
     family: np.ndarray  # of chips
     house_grade: np.ndarray
     house_bias: np.ndarray
+    reserved: np.ndarray  # of operators: no honest line goes there, so that what is planted is all there is
 
     @property
     def first_operator(self) -> int:
@@ -110,11 +114,16 @@ def build(settings: Settings) -> World:
     holders = resellers + operators
     place = np.arange(operators)
     watched = place % 5 == 4
+    reserved = _reserved(settings, watched)
     country = np.concatenate(
         [
             np.zeros(VENDORS, int),
             len(OPEN) + len(WATCHED) + np.arange(resellers) % len(HUBS),
-            np.where(watched, len(OPEN) + place // 5 % len(WATCHED), _by_share(random, len(OPEN), operators)),
+            np.where(
+                watched,
+                len(OPEN) + place // 5 % len(WATCHED),
+                np.where(reserved, 1 + place % (len(OPEN) - 1), _by_share(random, len(OPEN), operators)),
+            ),
         ]
     )
     owner, owner_country = _owners(country[VENDORS:], VENDORS + holders)
@@ -133,8 +142,15 @@ def build(settings: Settings) -> World:
         bias=errors(settings, random, len(country), 1.2),
         licensed=watched & (place // 5 % 2 == 0), licensed_chip=openly_old[place % len(openly_old)],
         site_start=start, site_country=np.where(abroad, random.integers(0, len(OPEN), len(home)), home),
-        house_grade=np.array(["B", "C", "B", "D", "C", "B"]), house_bias=errors(settings, random, HOUSES, 1.0), **chips,
+        house_grade=np.array(["B", "C", "B", "D", "C", "B"]), house_bias=errors(settings, random, HOUSES, 1.0),
+        reserved=reserved, **chips,
     )  # fmt: skip
+
+
+def _reserved(settings: Settings, watched: np.ndarray) -> np.ndarray:
+    """The last operators in open countries: one for every few books that are declared whole, each of another chip."""
+    needed = math.ceil(settings.closed_books / BOOKS_EACH)
+    return np.isin(np.arange(len(watched)), np.flatnonzero(~watched)[-needed:])
 
 
 def _by_share(random: np.random.Generator, count: int, size: int) -> np.ndarray:
@@ -191,6 +207,20 @@ def tables(world: World) -> list[Table]:
     ]  # fmt: skip
 
 
+SPEAKING = (HOUSES + PRESS) * 4
+"""Sources of houses and press, one for each quarter."""
+
+
+def auditor_place(book: int) -> int:
+    """Place of the source that counts what is there of a book that is declared whole: a house of its own."""
+    return 1 + SPEAKING + book
+
+
+def customs_place(settings: Settings, country: int) -> int:
+    """Place of the source of a country's trade statistics."""
+    return 1 + SPEAKING + settings.closed_books + country
+
+
 def source_place(house: np.ndarray, quarter: np.ndarray) -> np.ndarray:
     """Places of the sources in which a house speaks of one of the four quarters; the ledger itself is at 0."""
     return 1 + house * 4 + quarter
@@ -198,26 +228,33 @@ def source_place(house: np.ndarray, quarter: np.ndarray) -> np.ndarray:
 
 def _sources(world: World) -> Table:
     s = world.settings
-    house, quarter = np.divmod(np.arange((HOUSES + PRESS) * 4), 4)
+    house, quarter = np.divmod(np.arange(SPEAKING), 4)
     days = s.claim_days[quarter] + 20 + 3 * house + np.where(house >= HOUSES, 25, 0)
     names = [f"house {h + 1}" if h < HOUSES else f"press {h - HOUSES + 1}" for h in house]
+    counters = [f"auditor {i + 1}" for i in range(s.closed_books)]
+    counters += [f"customs {country}" for country in COUNTRIES]
+    grades = ["A"] * s.closed_books + ["B"] * len(COUNTRIES)
     return Table(
         "Source",
-        len(house) + 1,
+        len(house) + 1 + len(counters),
         {
             "slug": [
                 s.slug("ledger"),
                 *(s.slug(f"{n.replace(' ', '-')}-q{q + 1}") for n, q in zip(names, quarter, strict=True)),
+                *(s.slug(n.replace(" ", "-").lower()) for n in counters),
             ],
             "title": [
                 s.title,
                 *(f"{s.title}: {n}, quarter {q + 1} of 4" for n, q in zip(names, quarter, strict=True)),
+                *(f"{s.title}: {n}" for n in counters),
             ],
-            "publisher": ["Synthetic generator", *(s.name(n) for n in names)],
-            "published_on": as_date(np.concatenate([[np.nan], days])),
+            "publisher": ["Synthetic generator", *(s.name(n) for n in (*names, *counters))],
+            "published_on": as_date(
+                np.concatenate([[np.nan], days, np.full(len(counters), s.claim_days[-1] + 20)])
+            ),
             "published_on_basis": "inferred",
             "kind": "synthetic",
-            "grade": ["B", *(str(world.house_grade[h]) if h < HOUSES else "D" for h in house)],
+            "grade": ["B", *(str(world.house_grade[h]) if h < HOUSES else "D" for h in house), *grades],
             "verification": "synthetic",
         },
     )
