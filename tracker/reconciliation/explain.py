@@ -179,6 +179,15 @@ def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -
     return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents ({size})"
 
 
+def how_often(p: float) -> str:
+    """How often chance alone would do it, in two digits.
+
+    >>> how_often(0.00123), how_often(1e-9)
+    ('about once in 810', 'about once in more than a million')
+    """
+    return f"about once in {'more than a million' if p < 1e-6 else number(float(f'{1 / p:.2g}'))}"
+
+
 def surprise(p: float, z: float, q: float | None = None) -> str:
     """How often chance alone would do it, in words; ``q``: the statistic is a sum of squares (Cochran's Q), not ``z``.
 
@@ -191,10 +200,9 @@ def surprise(p: float, z: float, q: float | None = None) -> str:
         return (
             "Reports that are all right within their stated errors differ by this much more often than not."
         )
-    often = "more than a million" if p < 1e-6 else number(float(f"{1 / p:.2g}"))
     size = f"{abs(z):.3g} times its standard error" if q is None else f"Q = {q:.3g}"
     return (
-        f"If every report were right within its stated error, a gap this large would occur about once in {often} such "
+        f"If every report were right within its stated error, a gap this large would occur {how_often(p)} such "
         f"comparisons ({size})."
     )
 

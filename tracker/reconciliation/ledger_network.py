@@ -223,7 +223,9 @@ class _Builder:
         since = next((days.start for days in (row.received, row.shipped) if days and days.start), None)
         is_figure = not (row.at_least or row.uncounted)
         amount = Quantity(row.chips, ss=row.systematic, sr=sqrt(row.random), key=row.house, grade=row.grade)
-        told = f"{row.lines} shipment line{'s' if row.lines != 1 else ''}, told by {row.house or 'nobody'}"
+        told = explain.counted(row.lines or row.uncounted, "shipment line") + (
+            f", told by {row.house}" if row.house else ""
+        )
         entry = Entry(
             id=name,
             kind="production" if left == PRODUCTION else "flow",
@@ -384,7 +386,8 @@ class _Builder:
         if not isinstance(amount, Quantity) or claim.scope is None:
             return
         name = f"claim {claim.slug}"
-        label = f"the claim {claim.slug} ({explain.cited(claim.source, amount.grade)})"
+        who = claim.source.publisher or claim.source.slug
+        label = f"{claim.scope.name}, {claim.status}, {explain.when(claim.period)} (the claim {claim.slug} of {who})"
         proof = Evidence(claim.ref, "claim", claim_label(claim, amount))
         figure, limit = (None, amount) if amount.bound else (amount, None)
         self.entries[name] = Entry(

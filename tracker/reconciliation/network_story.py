@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import explain
@@ -44,7 +45,15 @@ def side(suspect: Suspect, named: Named) -> str:
         way = "into" if suspect.size > 0 else "out of"
         return f"{named.label}: a flow of {size} {way} it that is not recorded would make its book agree."
     others = explain.number(named.amount.mu - suspect.size)
-    return f"{named.label}: {explain.figure(named.amount)} reported; all other reports together say {others}."
+    return f"{reported(named)}; all other reports together say {others}."
+
+
+def reported(named: Named) -> str:
+    """What a report says, with its error and grade."""
+    if named.amount is None:
+        return named.label
+    grade = f", grade {named.amount.grade}" if named.amount.grade else ""
+    return f"{named.label}: {explain.figure(named.amount)} reported{grade}"
 
 
 def headline(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
@@ -68,26 +77,33 @@ def story(
     names: Mapping[str, Named],
     fit: Fit,
     magnitude: str,
+    others: tuple[Named, ...] = (),
     assumptions: tuple[str, ...] = (),
 ) -> explain.Story:
-    """The parts of the text. ``fit``: of the reports this round began with; ``magnitude``: the size of the first alternative."""
+    """The parts of the text. ``fit``: of the reports this round began with; ``magnitude``: the size of the first alternative;
+    ``others``: reports about the same places."""
     first = suspicion.alternatives[0]
     label = names[first.who].label
+    error = f" (standard error {explain.chips(abs(first.size) / sqrt(first.statistic))})"
     if not suspicion.decided:
         difference = (
-            f"{magnitude}. {len(suspicion.alternatives)} explanations are about equally likely, none of them ten times "
+            f"{magnitude}{error}. {len(suspicion.alternatives)} explanations are about equally likely, none of them ten times "
             "likelier than another, so it stays undecided which one holds."
         )
     elif first.kind == "node":
         difference = (
-            f"{magnitude}. The most likely explanation is a flow at {label} that is not recorded here."
+            f"{magnitude}{error}. The most likely explanation is a flow at {label} that is not recorded here."
         )
     else:
         more = "more" if first.size > 0 else "less"
-        difference = f"{magnitude} {more} than the others say. The report is most likely wrong, or counts something else."
+        difference = f"{magnitude} {more} than the others say{error}. "
+        difference += "The report is most likely wrong, or counts something else."
     return explain.Story(
         compared=compared,
-        sides=tuple(side(row, names[row.who]) for row in suspicion.alternatives),
+        sides=(
+            *(side(row, names[row.who]) for row in suspicion.alternatives),
+            *(f"Beside it, {reported(other)}." for other in others),
+        ),
         difference=difference,
         surprise=_surprise(fit),
         open=(explain.UNRECORDED, explain.TIMING, explain.IN_TRANSIT, explain.ROUNDING, explain.UNITS),
@@ -97,11 +113,15 @@ def story(
 
 
 def _surprise(fit: Fit) -> str:
-    times = "less than once in a million" if fit.p < 1e-6 else f"about once in {explain.number(1 / fit.p)}"
     return (
-        f"If every report were right within its stated error, reports would disagree this much {times} such comparisons "
-        f"(gamma = {explain.number(fit.gamma)} on {fit.dof} degrees of freedom)."
+        f"If every report were right within its stated error, reports would disagree this much {explain.how_often(fit.p)} such "
+        f"comparisons ({disagreement(fit.gamma, fit.dof)})."
     )
+
+
+def disagreement(gamma: float, dof: int) -> str:
+    """The global statistic in words: where all is right it is about as large as the number of independent checks."""
+    return f"gamma = {explain.number(gamma)} on {explain.counted(dof, 'independent check')}"
 
 
 def _settle(suspicion: Suspicion, names: Mapping[str, Named]) -> str:

@@ -55,8 +55,18 @@ from tracker.reconciliation.ledger_network import (
     ledger_network,
     smaller,
 )
-from tracker.reconciliation.network import Network, components
-from tracker.reconciliation.network_story import CLOSED_ONLY, LABELLED, UNSPLIT, Fit, Named, headline, story
+from tracker.reconciliation.network import Balance, Network, components
+from tracker.reconciliation.network_story import (
+    CLOSED_ONLY,
+    LABELLED,
+    UNSPLIT,
+    Fit,
+    Named,
+    disagreement,
+    headline,
+    reported,
+    story,
+)
 from tracker.reconciliation.result import finding
 
 CODE = "NET"
@@ -66,6 +76,8 @@ PARTITION = "network"
 
 FORMULA = "gamma = r' S^-1 r on rank S degrees of freedom; T = (h' S^-1 r)^2 / (h' S^-1 h); b = (h' S^-1 r) / (h' S^-1 h)"
 NAME_LIMIT, KEY_LIMIT = 120, 200
+SHOWN = 6
+"""Other reports about the same places that a text shows."""
 CANDIDATES, NAMED_FIRST = 200, 5
 """Reports (the least certain ones) that are asked what verifying them would tell, and how many of them a result names."""
 PERIOD = "whole known period"
@@ -134,16 +146,16 @@ class _Judged:
             verdict, words = "disagree", "The reports disagree, and no single one of them explains it."
         else:
             verdict = "consistent"
-            words = "The reports agree within their stated errors "
-            words += f"(gamma = {explain.number(solution.gamma)} on {solution.dof} degrees of freedom)."
+            words = f"The reports agree within their stated errors ({disagreement(solution.gamma, solution.dof)})."
         told = explain.Story(
-            compared=self._compared(), sides=(), difference="None." if p is None or verdict == "consistent" else words,
+            compared=self._compared(), sides=tuple(f"{reported(row)}." for row in self._reported(self.network.balances)),
+            difference="None." if p is None or verdict == "consistent" else words,
             surprise=words, open=(), settle=self._first_to_verify() or "Nothing needs to be settled.",
             assumptions=self._assumptions(),
         )  # fmt: skip
         return finding(
             check=CODE, area=area, scope=scopes.key(self.places[0].scope), period=PERIOD, counterpart=self.name, verdict=verdict,
-            headline=f"{self._areas()}: {len(self.network.reports)} reports in one network, {verdict}",
+            headline=f"{self._areas()}: {explain.counted(len(self.network.reports), 'report')} in one network, {verdict}",
             statistic=solution.gamma if p is not None else None, p=p, family=FAMILY if p is not None else None,
             threshold=critical_gamma(solution.dof, self.parameters.alpha), formula=FORMULA, sections=explain.sections(told),
             evidence=tuple(self._declarations(self.places)), numbers=self._numbers(solution.gamma, solution.dof),
@@ -171,7 +183,13 @@ class _Judged:
         amount = self._amount(first)
         magnitude = explain.magnitude(first.size, h100e, sq)
         told = story(
-            self._compared(), suspicion, self._names(suspicion), fit, magnitude, self._assumptions()[3:]
+            self._compared(),
+            suspicion,
+            self._names(suspicion),
+            fit,
+            magnitude,
+            self._beside(suspicion),
+            self._assumptions()[3:],
         )
         told = replace(told, settle=f"{told.settle} {self._first_to_verify()}".strip())
         mdg = significance.MDG_FACTOR * sigma
@@ -265,8 +283,8 @@ class _Judged:
     def _compared(self) -> str:
         chips = explain.listed((place.scope.name for place in self.places), limit=4)
         return (
-            f"{len(self.network.reports)} reports of {chips} coming into, leaving or held by {self._areas()}, with one another: "
-            f"their books are declared whole."
+            f"{explain.counted(len(self.network.reports), 'report')} of {chips} coming into, leaving or held by {self._areas()}, "
+            "with one another. Somebody declared that the ledger holds every movement of these places."
         )
 
     def _assumptions(self) -> tuple[str, ...]:
@@ -276,6 +294,20 @@ class _Judged:
             for row in place.declared
         )
         return (LABELLED, CLOSED_ONLY, UNSPLIT, *list(dict.fromkeys(said))[:6], *self.whole.notes)
+
+    def _reported(self, balances: Iterable[Balance], but: frozenset[str] = frozenset()) -> tuple[Named, ...]:
+        """The largest reports that take part in some balances."""
+        flows = {flow for row in balances for flow in row.terms}
+        rows = [row for row in self.network.reports if row.id not in but and flows & set(row.terms)]
+        rows.sort(key=lambda row: (-row.amount.mu, row.id))
+        return tuple(Named(self.whole.entries[row.id].label, row.amount) for row in rows[:SHOWN])
+
+    def _beside(self, suspicion: Suspicion) -> tuple[Named, ...]:
+        """What else is reported about the places that the alternatives are about."""
+        named = frozenset(row.id for row in suspicion.alternatives)
+        flows = {flow for row in self.network.reports if row.id in named for flow in row.terms}
+        balances = [row for row in self.network.balances if row.id in named or flows & set(row.terms)]
+        return self._reported(balances, named)
 
     def _first_to_verify(self) -> str:
         if not self.worth:
