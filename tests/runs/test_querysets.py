@@ -70,14 +70,18 @@ def test_what_was_resolved_after_the_run_was_closed_changes_nothing_of_it(run):
 def test_facts_that_rules_want_rank_by_what_they_hold_up(run):
     factories.finding(
         run, check_code="RULE", verdict="undetermined", area="org:a", gap=1000.0, gap_h100e=2000.0, is_discrepancy=False,
-        numbers={"chips_held_by": {"headquarters": 1000.0, "law confirmed": 500.0}, "for_a_person": ["law confirmed"]},
+        numbers={
+            "chips_held_by": {"headquarters": 1000.0, "law confirmed": 500.0}, "for_a_person": ["law confirmed"],
+            "consignee": "Synthetic operator", "kind_of_chip": "Synthetic chip",
+        },
     )  # fmt: skip
 
     lines = priorities(run)
 
     # (2000 / 1000)^2 / 4 = 1 and (1000 / 1000)^2 / 4 = 0.25
     assert [(line.kind, line.name, line.variance, line.h100e) for line in lines] == [
-        ("fact", "headquarters (org:a)", 1.0, 2000.0), ("person", "law confirmed (org:a)", 0.25, 1000.0),
+        ("fact", "headquarters (Synthetic operator)", 1.0, 2000.0),
+        ("person", "law confirmed (Synthetic operator)", 0.25, 1000.0),
     ]  # fmt: skip
 
 

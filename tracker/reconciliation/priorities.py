@@ -49,8 +49,8 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A fact for want of which a rule gives no answer in one finding. ``h100e``: H100-equivalents it holds up; None: cannot be
-    told."""
+    """A fact for want of which a rule gives no answer in one finding, about a consignee (``area``) or a kind of chip (``scope``).
+    ``h100e``: H100-equivalents it holds up; None: cannot be told."""
 
     fact: str
     area: str

@@ -77,6 +77,6 @@ def _questions(run: ReconciliationRun) -> Iterator[Question]:
         person = set(numbers.get("for_a_person", ()))
         each = gap_h100e / gap if gap and gap_h100e is not None else None
         for fact, chips in sorted(numbers.get("chips_held_by", {}).items()):
-            yield Question(
-                fact, area, scope, pk, headline, None if each is None else chips * each, fact in person
-            )
+            whom, what = numbers.get("consignee", area), numbers.get("kind_of_chip", scope)
+            held = None if each is None else chips * each
+            yield Question(fact, whom, what, pk, headline, held, fact in person)

@@ -263,6 +263,8 @@ def _made(
             "rules": sorted({rule for case in cases for rule in case.verdict.rule_ids}),
             "unknown_facts": sorted({fact for case in cases for fact in case.verdict.missing}),
             "chips_held_by": _held(cases),
+            "consignee": cases[0].name,
+            "kind_of_chip": cases[0].row.scope.name,
             "for_a_person": sorted({fact for case in cases for fact in case.verdict.for_a_person}),
             "decisions": dict(sorted(Counter(case.verdict.decision for case in cases).items())),
         },
