@@ -75,6 +75,12 @@ def test_a_role_that_no_term_is_named_for_is_a_term_of_its_own():
     ]
 
 
+def test_the_sign_of_a_movement_tells_its_way_only_where_a_book_is_taken_off():
+    rows = [piece(0, "ledger", 500.0), piece(1, "ledger", -20.0)]
+    assert names(tree.grow(found(), rows, {})) == ["receipts", "dispatches"]
+    assert names(tree.grow(found(check="3WAY"), rows, {})) == ["movements"]
+
+
 def test_figures_that_contradict_one_another_have_no_sum():
     grown = tree.grow(
         found(reported=900.0, expected=500.0), [piece(0, "claim", 900.0), piece(1, "claim", 300.0)], {}

@@ -192,6 +192,21 @@ def test_movements_are_listed_as_the_report_counts_them(client, ledger):
     assert "cancelled" not in page.split("<table")[1]
 
 
+def test_movements_traced_to_a_plan_are_listed_by_its_sites_and_parties(ledger):
+    run = factories.run("lines", as_known_at=timezone.now())
+    factories.shipment("no-site", consignee=models.Organization.objects.get(slug="synthetic-holder"))
+    run.as_known_at = timezone.now()
+    traced = movements(run, into=("synthetic-desert",), parties=("synthetic-holder",))[0]
+    assert [row.record.name for row in traced] == [
+        "came",
+        "came-presumed",
+        "at-most",
+        "other-chip",
+        "no-site",
+    ]
+    assert [row.record.name for row in movements(run, parties=("synthetic-holder",))[0]] == ["no-site"]
+
+
 def test_many_lines_come_in_pages(client, ledger):
     for number in range(60):
         factories.shipment(f"many-{number:02}", destination=ledger)

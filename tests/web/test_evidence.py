@@ -109,10 +109,12 @@ def test_every_number_of_a_discrepancy_in_a_report_leads_to_the_words_of_its_sou
 
 def test_every_number_in_the_tables_of_a_report_is_a_link_that_works(client, published):
     assert 'class="num">' in published.html
-    for cell in re.findall(r'<td class="num">(.*?)</td>', published.html, flags=re.DOTALL):
+    # a running table stands on the page that its heading leads to; shares are told beside the record they belong to
+    page = re.sub(r'<table class="running">.*?</table>', "", published.html, flags=re.DOTALL)
+    for cell in re.findall(r'<td class="num">(.*?)</td>', page, flags=re.DOTALL):
         said = re.sub(r"<.*?>", "", cell).strip()
         if re.search(r"\d", said) and "%" not in said:
-            assert "<a " in cell or "running" in cell, said
+            assert "<a " in cell, said
     inside = {href for href, _ in Links(published.html).found if href.startswith("/")}
     assert len(inside) > 10
     for href in sorted(inside):

@@ -86,5 +86,7 @@ def book_page(run: str, area: str = "", scope: str = "", month: date | None = No
 
 
 def lines_page(run: str, **filters: str) -> str:
-    """The movements that a run could read, by ``to`` (a country), ``month`` (of shipping, ``2026-03``)."""
-    return f"/lines/{run}/{f'?{urlencode(filters)}' if filters else ''}"
+    """The movements that a run could read: ``to`` a country, shipped in a ``month`` (``2026-03``), traced to ``sites`` and
+    ``parties`` (names with commas between)."""
+    query = urlencode({name: value for name, value in filters.items() if value}, safe=",")
+    return f"/lines/{run}/{f'?{query}' if query else ''}"

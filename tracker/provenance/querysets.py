@@ -6,7 +6,7 @@ Everything is read as known at an instant, in as many queries as there are kinds
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -31,7 +31,7 @@ from tracker.reconciliation.books import Parameters, RecordRef
 from tracker.reconciliation.models import Evidence, Finding, ReconciliationRun
 from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.tree import Node, Piece, Record, SourceFacts
-from tracker.reports.querysets import Reading, figure_of, record_name, source_of
+from tracker.reports.querysets import Reading, figure_of, record_name, source_of, traced_to
 from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
@@ -499,6 +499,11 @@ def books_of(run: ReconciliationRun, area: str) -> list[BookLine]:
     return [BookLine(key, names.get(key, key), len(rows), rows[-1]) for key, rows in months.items()]
 
 
+def has_book(run: ReconciliationRun, area: str) -> bool:
+    """Whether the run keeps a book of the area."""
+    return BalanceCell.objects.filter(run_id__in=_layers(run), area__key=area).exists()
+
+
 def book(run: ReconciliationRun, area: str, scope: str) -> list[BalanceCell]:
     """The months of one book in order; empty where the run keeps no such book."""
     cells = BalanceCell.objects.filter(run_id__in=_layers(run), area__key=area, scope__key=scope)
@@ -599,13 +604,23 @@ def _movement(trail: Trail, row: Any, term: str) -> MovementLine:
 
 
 def movements(
-    run: ReconciliationRun, *, to: str = "", month: date | None = None, after: int = 0
+    run: ReconciliationRun,
+    *,
+    to: str = "",
+    month: date | None = None,
+    into: Collection[str] = (),
+    parties: Collection[str] = (),
+    after: int = 0,
 ) -> tuple[list[MovementLine], int | None]:
-    """Lines as the run's report counts them, by id: all, or the standing movements to a country (``none``: not known) or shipped
-    in a month."""
+    """Lines as the run's report counts them, by id: all, or the standing movements to a country (``none``: not known), shipped
+    in a month, or ``into`` sites by name and, where no site is named, to ``parties``."""
     trail = Trail(run.as_known_at)
     known = trail.known(Shipment)
-    lines = (known.counted() if to or month else known).filter(pk__gt=after)
+    lines = (known.counted() if to or month or into or parties else known).filter(pk__gt=after)
+    if into or parties:
+        lines = lines.filter(
+            traced_to(Q(destination__slug__in=into), "consignee__slug", "end_user__slug", parties)
+        )
     if to:
         lines = lines.filter(destination_country="" if to == "none" else to)
     if month:

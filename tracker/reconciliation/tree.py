@@ -171,7 +171,9 @@ TERMS: Mapping[str, str] = {
     "exporter": "Exporter's figures",
     "importer": "Importer's figures",
     "made": "Output it can have come from",
+    "racks": "What the racks hold",
     "movements": "Movements compared",
+    "declarations": "Declarations that the book is whole",
     "licences": "Licences recorded",
     "rules": "Rules applied",
     "power": "Power of the site",
@@ -183,20 +185,24 @@ TERMS: Mapping[str, str] = {
 
 _ROLES: Mapping[str, str] = {
     "claim": "reported", "used": "reported", "receipt": "receipts", "dispatch": "dispatches", "exit": "exits",
-    "inventory": "closing", "anchor": "opening", "movement": "movements", "licence": "licences", "rule": "rules",
+    "opening count": "opening", "closing count": "closing", "inflow": "receipts", "outflow": "dispatches",
+    "ledger": "movements", "closed book": "declarations", "movement": "movements", "licence": "licences", "rule": "rules",
     "party": "parties", "parent": "parties", "echo": "echoes",
 }  # fmt: skip
 _SUMS = frozenset({"receipts", "production", "dispatches", "exits", "shipper", "receiver", "movements"})
 
 
-def term(piece: Piece) -> str:
+LESS_BOOK = frozenset({"GAP"})
+"""Checks whose difference is a claim less a book: there the sign of a movement's contribution tells which way it went."""
+
+
+def term(piece: Piece, check: str) -> str:
     """The term that a row of evidence belongs to.
 
-    What a movement takes off a difference came in (``reported - book`` falls by it), what it adds went out; chips made or retired
-    are told apart by the record.
+    What a movement takes off ``claim - book`` came in, what it adds went out; chips made or retired are told apart by the record.
     """
     role = piece.evidence.role
-    if role == "ledger":
+    if role == "ledger" and check in LESS_BOOK:
         if (piece.evidence.contribution or 0.0) <= 0:
             return "production" if piece.kind == "production" else "receipts"
         return "exits" if piece.kind == "retirement" or piece.status in EXITS else "dispatches"
@@ -219,7 +225,7 @@ def grow(
     shown = {piece.order for piece in page(pieces, after, limit)}
     groups: dict[str, list[Piece]] = {}
     for piece in sorted(pieces, key=lambda piece: piece.order):
-        groups.setdefault(term(piece), []).append(piece)
+        groups.setdefault(term(piece, found.check), []).append(piece)
     names = [
         *(name for name in TERMS if name in groups),
         *sorted(name for name in groups if name not in TERMS),

@@ -105,8 +105,8 @@ def context(data: ReportData) -> dict[str, Any]:
             }
             for name in tables.SEVERITIES[:-1]
         ],
-        "panels": [panel(plan) for plan in data.plans if plan.kind == "group"],
-        "plans": [panel(plan) for plan in data.plans if plan.kind != "group"],
+        "panels": [panel(plan, data.run.key) for plan in data.plans if plan.kind == "group"],
+        "plans": [panel(plan, data.run.key) for plan in data.plans if plan.kind != "group"],
         "by_check": severity_table(data.run, lines),
         "charts": drawn(data, found, anchors),
         "rule_marks": rule_marks(data),
@@ -321,7 +321,7 @@ def _said(row: EvidenceLine) -> str:
     return f"grade {row.grade}{mark} · {row.source.published_on or 'undated'} · {said_by}"
 
 
-def panel(plan: Plan) -> dict[str, Any]:
+def panel(plan: Plan, run: str = "") -> dict[str, Any]:
     """A plan as published beside what the ledger traces at the same place or party."""
     trace = plan.trace
     if trace.lines:
@@ -340,6 +340,9 @@ def panel(plan: Plan) -> dict[str, Any]:
         "figure": main.figure,
         "main": main,
         "moved": moved,
+        "lines": lines_page(run, sites=",".join(trace.sites), parties=",".join(trace.parties))
+        if trace.lines
+        else "",
         "nothing": not trace.lines and not trace.installed and not trace.licences_naming,
         "licences_naming": trace.licences_naming,
         "licences_country": trace.licences_country,
@@ -376,11 +379,14 @@ def signed(value: float | None) -> str:
 
 def look_next(line: Priority, data: ReportData) -> dict[str, Any]:
     """One thing to verify, with the pages of the record and of what it would settle."""
+    href = record_page(line.model, line.id, data.run.as_known_at) if line.id is not None else ""
+    reasons = [(reason, finding_page(reason.finding)) for reason in line.reasons]
     return {
         "line": line,
         "variance": number(line.variance),
-        "href": record_page(line.model, line.id, data.run.as_known_at) if line.id is not None else "",
-        "reasons": [(reason, finding_page(reason.finding)) for reason in line.reasons],
+        "href": href,
+        "leads": href or next((page for _, page in reasons), ""),
+        "reasons": reasons,
         "more": line.count - len(line.reasons),
     }
 

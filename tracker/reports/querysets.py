@@ -293,9 +293,7 @@ class Reading:
 
     def _trace(self, inside: Sequence[DataCenter], parties: set[int], claims: Sequence[Claim]) -> Trace:
         sites = {site.pk for site in inside}
-        into = Q(destination_id__in=sites) | Q(destination__isnull=True) & (
-            Q(consignee_id__in=parties) | Q(end_user_id__in=parties)
-        )
+        into = traced_to(Q(destination_id__in=sites), "consignee_id", "end_user_id", parties)
         moved = (
             self.known(Shipment)
             .counted()
@@ -317,7 +315,10 @@ class Reading:
             .order_by("licence__reference", "id")
         )
         naming = Q(licence__consignee_id__in=parties) | Q(licence__end_user_id__in=parties)
+        names = self.known(Organization).filter(pk__in=parties).order_by("slug")
         return Trace(
+            sites=tuple(sorted(site.slug for site in inside)),
+            parties=tuple(names.values_list("slug", flat=True)),
             lines=moved["lines"],
             chips=float(moved["chips"] or 0),
             uncounted=moved["lines"] - moved["counted"],
@@ -435,6 +436,13 @@ def _line(row: Finding, area: str, scope: str, evidence: tuple[EvidenceLine, ...
 def _country(label: str) -> str:
     code = label.partition(":")[2]
     return COUNTRIES.get(code, code)
+
+
+def traced_to(into: Q, consignee: str, end_user: str, parties: Collection[Any]) -> Q:
+    """Movements into some sites, and where no site is named those to some parties."""
+    return into | Q(destination__isnull=True) & (
+        Q(**{f"{consignee}__in": parties}) | Q(**{f"{end_user}__in": parties})
+    )
 
 
 def record_name(record: Any) -> str:

@@ -207,10 +207,12 @@ class Trace:
     """What the ledger holds for a plan's sites or parties: movement lines into them, installed claims,
     licences.
 
-    ``chips`` adds only lines counted in chips or cards or in carriers with a named number of chips;
-    ``uncounted`` is the number of other lines. ``at_least``: some line was reported only as a lower bound.
+    ``sites`` and ``parties``: their names. ``chips`` adds only lines counted in chips or cards or in carriers with a named
+    number of chips; ``uncounted`` is the number of other lines. ``at_least``: some line was reported only as a lower bound.
     """
 
+    sites: tuple[str, ...] = ()
+    parties: tuple[str, ...] = ()
     lines: int = 0
     chips: float = 0.0
     uncounted: int = 0

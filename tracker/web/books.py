@@ -111,10 +111,15 @@ def movements(request: HttpRequest, run: str) -> HttpResponse:
     found = _run(run)
     to, text = request.GET.get("to", ""), request.GET.get("month", "")
     month = _month(text) if text else None
-    rows, after = querysets.movements(found, to=to[:4], month=month, after=max(0, asked_place(request)))
+    named = {name: request.GET.get(name, "")[:2000] for name in ("sites", "parties")}
+    sites, parties = (tuple(filter(None, value.split(","))) for value in named.values())
+    rows, after = querysets.movements(
+        found, to=to[:4], month=month, into=sites, parties=parties, after=max(0, asked_place(request))
+    )
+    asked = {"to": to, "month": text, **named}
     context = {
         "run": found, "lines": rows, "next_after": after, "to": to, "month": month,
-        "query": "".join(f"{name}={value}&" for name, value in (("to", to), ("month", text)) if value),
+        "query": "".join(f"{name}={value}&" for name, value in asked.items() if value), "named": ", ".join((*sites, *parties)),
         "country": "a country not recorded" if to == "none" else COUNTRIES.get(to, to),
     }  # fmt: skip
     return render(request, "tracker/lines.html", context)

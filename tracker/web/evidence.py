@@ -18,7 +18,7 @@ from django.views.decorators.http import require_safe
 
 from tracker.core.addresses import finding_tree_data, instant
 from tracker.models import Report
-from tracker.provenance.querysets import finding_tree, findings, record_shown
+from tracker.provenance.querysets import finding_tree, findings, has_book, record_shown
 from tracker.reports.page import kept_numbers, number_rows, running_table
 from tracker.reports.querysets import Reading
 
@@ -77,6 +77,7 @@ def finding(request: HttpRequest, pk: int) -> HttpResponse:
         "running": running_table(row.numbers), "known_at": instant(row.run.as_known_at), "data": finding_tree_data(row.pk),
         "area": reading.area_names([row.area]).get(row.area, row.area),
         "scope": reading.scope_names([row.scope]).get(row.scope, row.scope),
+        "has_book": has_book(row.run, row.area),
         "has_report": Report.objects.filter(run=row.run).exists(), "anchor": f"d-{row.key[:12]}",
     }  # fmt: skip
     return render(request, "tracker/finding.html", context)
