@@ -198,7 +198,9 @@ def test_between_its_steps_a_share_sees_that_its_run_was_cancelled(monkeypatch):
     real = services.Ledger.books
     monkeypatch.setattr(services.Ledger, "books", judge_and_cancel)
     outcomes = [runs.carry_out(pk) for pk in services.unfinished_shares(row.id)]
-    assert set(outcomes) == {"over"}
+    first = outcomes.index("over")
+    assert set(outcomes[:first]) == {"done"}, "lines, which are read otherwise"
+    assert set(outcomes[first:]) == {"over"}
     assert len(judged) == 1, "shares of a run that is over were begun"
 
 
@@ -272,7 +274,7 @@ def test_two_requests_with_one_key_at_once_start_one_run(monkeypatch):
 
 def test_a_failed_run_goes_on_from_where_it_stood():
     row = start()
-    shares = list(row.partitions.values_list("id", flat=True))
+    shares = list(row.partitions.order_by("id").values_list("id", flat=True))
     assert runs.carry_out(shares[0]) == "done"
     RunPartition.objects.filter(id=shares[1]).update(status="failed", attempts=5, error="synthetic trouble")
     ReconciliationRun.objects.filter(id=row.id).update(
@@ -293,6 +295,45 @@ def test_a_run_of_other_code_does_not_go_on():
         runs.resume(row)
 
 
+def test_a_worker_of_other_code_leaves_a_run_to_workers_of_its_own(settings):
+    settings.RUN_TAKE_UPS = 1
+    row = start(code_version="0.0.0+000000000000")
+    share = row.partitions.first()
+    assert runs.carry_out(share.id) == "other code"
+    share.refresh_from_db()
+    assert (share.status, share.attempts) == ("waiting", 0)
+    row.partitions.update(status="done")
+    assert not runs.close(row.id)
+    row.partitions.update(status="waiting")
+    ReconciliationRun.objects.filter(id=row.id).update(lease_until=ago(seconds=1), take_ups=1)
+    assert runs.take_up().failed == [row.id]
+    row.refresh_from_db()
+    assert "restart all workers" in row.error
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_tells_the_stage_it_is_at(monkeypatch):
+    row = start()
+    seen = [row.stage]
+
+    def looked(step):
+        def look_and_go_on(*args):
+            row.refresh_from_db()
+            if row.stage != seen[-1]:
+                seen.append(row.stage)
+            return step(*args)
+
+        return look_and_go_on
+
+    for step in (services._locked_share, services._control_false_alarms):
+        monkeypatch.setattr(services, step.__name__, looked(step))
+
+    finish_shares(row)
+    assert runs.close(row.id)
+    row.refresh_from_db()
+    assert [*seen, row.stage] == ["snapshot", "books", "checks", "false alarms", "closed"]
+
+
 def test_a_finished_run_does_not_go_on():
     row = start()
     services.finish_here(row.id)
@@ -309,4 +350,4 @@ def test_progress_tells_stage_shares_lines_and_time():
     row.refresh_from_db()
     now = row.started_at + timedelta(seconds=90)
     found = runs.progress(row, now)
-    assert found == runs.Progress("checks", 1, row.partitions.count(), 1234, 2.5, 90.0)
+    assert found == runs.Progress(row.stage, 1, row.partitions.count(), 1234, 2.5, 90.0)

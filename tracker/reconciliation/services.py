@@ -480,11 +480,14 @@ def begin_share(partition_id: int) -> bool:
         ):
             return False
     share = RunPartition.objects.get(id=partition_id)
-    ReconciliationRun.objects.filter(id=share.run_id, status=ReconciliationRun.Status.QUEUED).update(
+    run = ReconciliationRun.objects.filter(id=share.run_id)
+    run.filter(status=ReconciliationRun.Status.QUEUED).update(
         status=ReconciliationRun.Status.RUNNING,
         started_at=timezone.now(),
-        stage=ReconciliationRun.Stage.CHECKS,
+        stage=ReconciliationRun.Stage.BOOKS,
     )
+    if share.kind != LINES:  # lines are queued first: from here on the books are drawn up, or soon will be
+        run.filter(stage=ReconciliationRun.Stage.BOOKS).update(stage=ReconciliationRun.Stage.CHECKS)
     if share.attempts > ATTEMPTS:
         last = f"; the last time: {share.error}" if share.error else ""
         _give_up(
@@ -648,7 +651,7 @@ def close_if_complete(run_id: int) -> bool:
         finish_cells(run.id)
         run.findings_sha256 = findings_digest(run)
         _advance_discrepancies(run)
-        run.status = ReconciliationRun.Status.FINISHED
+        run.status, run.stage = ReconciliationRun.Status.FINISHED, ReconciliationRun.Stage.CLOSED
         run.finished_at = timezone.now()
         run.counts = _counts(run, tests)
         run.save()

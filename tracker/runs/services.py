@@ -109,11 +109,22 @@ def is_over(run_id: int) -> bool:
 # --- work -----------------------------------------------------------------------------------------------------------------
 
 
+CODE = services.code_version()
+"""The code that this process loaded. A worker that was not restarted after an upgrade, or a host that was left out of it, must
+not judge part of a run that other code began."""
+
+
 def carry_out(partition_id: int) -> str:
     """Judge one share of a run; returns what came of it: done, taken, over, failed (``reconciliation.services.run_share``).
 
-    ``over`` as well for a share that need not be begun.
+    ``over`` as well for a share that need not be begun, and ``other code`` where it is left to workers of the run's own code.
     """
+    code = ReconciliationRun.objects.values_list("code_version", flat=True).get(partitions=partition_id)
+    if code != CODE:
+        words = f"A worker of other code ({CODE}) passed it by, for the run was begun by {code}: restart all workers."
+        RunPartition.objects.filter(id=partition_id, status=RunPartition.Status.WAITING).update(error=words)
+        log.warning("share %s: %s", partition_id, words)
+        return "other code"
     if not services.begin_share(partition_id):
         return "over"
     with at_work(services.run_of(partition_id)):
@@ -125,9 +136,15 @@ def close(run_id: int) -> bool:
 
     Raises whatever went wrong; the run is failed by it, with what an operator does next, unless the database went away.
     """
+    run = ReconciliationRun.objects.get(id=run_id)
+    if run.status not in GOING or run.code_version != CODE or not _is_complete(run):
+        return False
     with _closing(run_id) as mine:
         if not mine:
             return False
+        ReconciliationRun.objects.filter(id=run_id, status__in=GOING).update(
+            stage=ReconciliationRun.Stage.FALSE_ALARMS
+        )
         try:
             with at_work(run_id):
                 return services.close_if_complete(run_id)
@@ -292,14 +309,14 @@ def resume(run: ReconciliationRun) -> bool:
     """
     if run.status == ReconciliationRun.Status.FINISHED:
         raise BadInput(f"Run {run.key} has finished; make it again with --repeat {run.key}.")
+    if run.code_version != CODE:
+        raise BadInput(
+            f"Run {run.key} was begun by {run.code_version}, and this is {CODE}: its findings would come from two versions of "
+            f"the code. Make it again with --repeat {run.key}."
+        )
     if run.status in GOING:
         renew(run.id)
         return False
-    if run.code_version != services.code_version():
-        raise BadInput(
-            f"Run {run.key} was begun by {run.code_version}, and this is {services.code_version()}: its findings would come from "
-            f"two versions of the code. Make it again with --repeat {run.key}."
-        )
     with transaction.atomic():
         RunPartition.objects.filter(run=run).exclude(status=RunPartition.Status.DONE).update(
             status=RunPartition.Status.WAITING, attempts=0, error=""
