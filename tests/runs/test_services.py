@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 
 import psycopg
@@ -11,7 +12,7 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from tests import factories
-from tests.reconciliation.test_worker_killed import database_url
+from tests.reconciliation.test_worker_killed import blocked_on, database_url, wait_for
 from tracker.core.errors import BadInput
 from tracker.models import Finding, ReconciliationRun, RunPartition
 from tracker.reconciliation import services
@@ -160,22 +161,34 @@ def test_a_run_is_closed_by_one_process_while_others_pass_by():
 @pytest.mark.django_db(transaction=True)
 def test_a_share_of_a_cancelled_run_ends_soon_and_without_effect(monkeypatch):
     monkeypatch.setattr(runs, "BEAT_SECONDS", 0.05)
-    site = factories.data_center("synthetic-site")
-    factories.claim("synthetic-claim", data_center=site, best=5000)
-    factories.shipment("synthetic-line", destination=site, quantity=100)
+    chip, site = factories.chip(), factories.data_center("synthetic-site")
+    factories.claim("synthetic-claim", data_center=site, chip=chip, best=5000)
+    factories.shipment("synthetic-line", destination=site, chip=chip, quantity=100)
     row = start()
+    connection.cursor().execute("SET lock_timeout = '30s'")  # rather than for ever
     with psycopg.connect(database_url()) as brake:
-        brake.execute("LOCK TABLE tracker_finding IN ACCESS EXCLUSIVE MODE")  # the share waits here, for ever
-        timer = threading.Timer(0.5, cancel_elsewhere, [row.id])
-        timer.start()
+        brake.execute("LOCK TABLE tracker_finding IN ACCESS EXCLUSIVE MODE")
+        told: list[float] = []
+        elsewhere = threading.Thread(target=cancel_once_it_waits, args=[row.id, told])
+        elsewhere.start()
         outcomes = {runs.carry_out(pk) for pk in services.unfinished_shares(row.id)}
-        timer.join()
+        elsewhere.join()
+        connection.cursor().execute("SET lock_timeout = 0")
+        assert time.monotonic() - told[0] < 20, "it was the lock that gave up, not the share"
     assert "over" in outcomes
     assert outcomes <= {"over", "done"}
     assert not Finding.objects.exists()
     assert not row.partitions.filter(status__in=["running", "failed"]).exists()
     row.refresh_from_db()
     assert row.status == "cancelled"
+
+
+def cancel_once_it_waits(run_id: int, told: list[float]) -> None:
+    try:
+        wait_for(lambda: blocked_on("tracker_finding") > 0)
+    finally:
+        told.append(time.monotonic())
+        cancel_elsewhere(run_id)
 
 
 def cancel_elsewhere(run_id: int) -> None:
