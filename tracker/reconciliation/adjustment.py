@@ -153,9 +153,10 @@ def _covariance(network: Network) -> tuple[Numbers, csr_array]:
     )
     keys: dict[str, int] = {}
     entries: list[tuple[int, int, float]] = []
-    given = sorted({index[name] for row in network.covariances for name in row[:2]})
+    tied = {index[name] for row in network.covariances for name in row[:2]}
+    given = sorted(tied)
     for number, row in enumerate(network.reports):
-        if row.amount.key and row.amount.ss and number not in set(given):
+        if row.amount.key and row.amount.ss and number not in tied:
             entries.append((number, keys.setdefault(row.amount.key, len(keys)), row.amount.ss))
     width = len(keys)
     if given:

@@ -126,6 +126,7 @@ class _Builder:
     balances: list[Balance] = field(default_factory=list)
     chips: dict[int, Scope] = field(default_factory=dict)
     vendors: dict[int, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     def built(self) -> LedgerNetwork:
         declared = self._declared()
@@ -195,10 +196,10 @@ class _Builder:
 
     def _name(self, area: str) -> str:
         kind, slug = area.split(":", 1)
-        if kind == "country":
-            return COUNTRIES.get(slug, slug)
-        rows = self.books.sites.values() if kind == "site" else self.books.organizations.values()
-        return next((row.name for row in rows if row.slug == slug), slug)
+        if not self.names:
+            self.names |= {f"site:{row.slug}": row.name for row in self.books.sites.values()}
+            self.names |= {f"org:{row.slug}": row.name for row in self.books.organizations.values()}
+        return COUNTRIES.get(slug, slug) if kind == "country" else self.names.get(area, slug)
 
     def _ends_of(self, row: FlowRow) -> tuple[frozenset[str], frozenset[str], str, str]:
         """Areas at the origin and at the destination, and the finest name of each end."""

@@ -366,9 +366,8 @@ class _Judged:
         mine = {row.id for row in self.network.reports} | set(flow)
         deviations = np.sqrt(final.adjusted_variances)
         spread = np.sqrt(final.variances)
-        for name, entry in self.whole.entries.items():
-            if name not in mine:
-                continue
+        for name in sorted(mine & self.whole.entries.keys()):
+            entry = self.whole.entries[name]
             if name in index and entry.amount:
                 value, sd = float(final.adjusted[index[name]]), float(deviations[index[name]])
             else:
