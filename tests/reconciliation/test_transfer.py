@@ -55,6 +55,13 @@ def test_a_coefficient_that_nobody_reports_follows_from_the_flows():
     assert np.sqrt(solution.variances[3]) == pytest.approx(np.hypot(0.5 / 10, 4 / 100))
 
 
-def test_an_unknown_without_a_first_value_is_refused():
-    with pytest.raises(BadInput, match="'TC' takes part in a transfer"):
-        solve_with_transfers(Network(FLOWS, SPLIT, (report("A", 10, 1),)), [Transfer("TC", "A", "C")], {})
+def test_an_unknown_without_a_first_value_begins_where_the_rest_of_the_network_puts_it():
+    network = Network(FLOWS, SPLIT, (report("C", 4, 0.5), report("D", 6, 0.5)))
+    solution = solve_with_transfers(network, [Transfer("TC", "A", "C")], {})
+    assert by_name(FLOWS, solution.estimates)["TC"] == pytest.approx(0.4)
+
+
+def test_what_does_not_settle_is_refused():
+    network = Network(("A", "C", "TC"), (), (report("C", 4, 0.5),))
+    with pytest.raises(BadInput, match="do not settle"):
+        solve_with_transfers(network, [Transfer("TC", "A", "C")], {"A": float("inf"), "TC": 1.0})

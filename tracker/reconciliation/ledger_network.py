@@ -10,7 +10,7 @@ balance a flow of its own that nobody reports, and with it no power.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -127,6 +127,7 @@ class _Builder:
     chips: dict[int, Scope] = field(default_factory=dict)
     vendors: dict[int, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    routes: Counter[str] = field(default_factory=Counter)
 
     def built(self) -> LedgerNetwork:
         declared = self._declared()
@@ -136,8 +137,8 @@ class _Builder:
         ]
         self._name_chips([row.scope for row in rows] + [claim.scope for claim in claims if claim.scope])
         ends: dict[str, list[_End]] = defaultdict(list)
-        for number, row in enumerate(rows):
-            self._flow(row, number, set(declared), ends)
+        for row in rows:
+            self._flow(row, set(declared), ends)
         stocks = self._stocks(claims, set(declared))
         for area, declarations in declared.items():
             for declaration in declarations:
@@ -215,12 +216,14 @@ class _Builder:
 
     # --- flows ----------------------------------------------------------------------------------------------------------
 
-    def _flow(self, row: FlowRow, number: int, declared: set[str], ends: dict[str, list[_End]]) -> None:
+    def _flow(self, row: FlowRow, declared: set[str], ends: dict[str, list[_End]]) -> None:
         origin, target, left, arrived = self._ends_of(row)
         touched = sorted((origin ^ target) & declared)
         if not touched:
             return
-        name = f"{left} > {arrived}, {scopes.key(row.scope)}, {row.house}, {number}"
+        route = f"{left} > {arrived}, {scopes.key(row.scope)}, {row.house}"
+        self.routes[route] += 1  # sums of one route differ in days, countries or parties
+        name = f"{route}, {self.routes[route]}"
         since = next((days.start for days in (row.received, row.shipped) if days and days.start), None)
         is_figure = not (row.at_least or row.uncounted)
         amount = Quantity(row.chips, ss=row.systematic, sr=sqrt(row.random), key=row.house, grade=row.grade)

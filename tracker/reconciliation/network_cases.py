@@ -30,7 +30,7 @@ from tracker.reconciliation.gross_errors import (
     suspects,
 )
 from tracker.reconciliation.network import Balance, Network, Report, balances_of
-from tracker.reconciliation.network_story import Fit, Named, story
+from tracker.reconciliation.network_story import LABELLED, Fit, Named, story
 from tracker.reconciliation.transfer import Transfer, solve_with_transfers
 
 ENVIRONMENT = ("", "env", "environment", "outside", "none")
@@ -187,6 +187,8 @@ def _reports(rows: Iterable[tuple[str, Mapping[str, Any]]], parameters: Paramete
 
 def _amount(row: Mapping[str, Any], parameters: Parameters) -> Quantity | None:
     """A figure; None where there is none. One spread under a key is shared in the usual part."""
+    if row.get("measured") is False:
+        return None
     figures = ("value", "q", "best", "low", "high", "at_least", "at_most")
     if all(row.get(name) is None for name in figures):
         return None
@@ -257,12 +259,17 @@ def _finding(statistic: float, decided: bool, alternatives: Iterable[Any]) -> di
 
 
 def _text(solution: Solution, found: Search, edges: Mapping[str, tuple[str, str]]) -> str:
-    """The explanation of every suspicion, one after the other."""
+    """The explanation of every suspicion, one after the other, and what cannot be told or checked."""
     network = solution.network
+    untold = [name for name, told in zip(network.flows, solution.observable, strict=True) if not told]
+    alone = [row.id for row, checked in zip(network.reports, solution.is_checked, strict=True) if not checked]
+    limits = [f"Not determined by the reports, and left empty: {explain.listed(untold)}."] if untold else []
+    limits += [f"Nothing checks {explain.listed(alone)}."] if alone else []
     if not found.suspicions:
+        words = "The reports agree within their stated errors."
         if not solution.dof:
-            return "There is nothing to check against: no balance holds reports against one another."
-        return "The reports agree within their stated errors."
+            words = "There is nothing to check against: no balance holds reports against one another."
+        return " ".join((words, f"{LABELLED[0].upper()}{LABELLED[1:]}.", *limits))
     names = {f"node:{row.id}": Named(f"the place {row.id}") for row in network.balances}
     for row in network.reports:
         origin, target = edges.get(row.id, ("", ""))
@@ -276,4 +283,4 @@ def _text(solution: Solution, found: Search, edges: Mapping[str, tuple[str, str]
         told = story(compared, suspicion, names, fit, size)
         parts.append(explain.full_text(explain.sections(told)))
         gamma, dof = gamma - suspicion.statistic, dof - 1
-    return "\n\n".join(parts)
+    return "\n\n".join((*parts, *limits))

@@ -36,12 +36,14 @@ class Transfer:
 def solve_with_transfers(
     network: Network, transfers: Sequence[Transfer], start: Mapping[str, float]
 ) -> Solution:
-    """The estimate; ``start`` gives a first value for each unknown that takes part in a transfer and is not reported.
+    """The estimate. ``start`` may give a first value for an unknown that takes part in a transfer; without one it begins at its
+    report, at what the network says without the transfers, or at a half.
 
-    Raises: BadInput: an unknown without a first value, or an estimate that does not settle.
+    Raises: BadInput: an estimate that does not settle.
     """
     names = sorted({name for row in transfers for name in (row.coefficient, row.of)})
-    at = {name: _first(name, network, start) for name in names}
+    plain = dict(zip(network.flows, solve(network).estimates.tolist(), strict=True))
+    at = {name: float(start[name]) if name in start else _first(plain[name]) for name in names}
     index = {name: number for number, name in enumerate(network.flows)}
     for _ in range(LIMIT):
         tangents = tuple(
@@ -64,10 +66,5 @@ def solve_with_transfers(
     raise BadInput(f"The transfer coefficients do not settle in {LIMIT} steps; give other first values.")
 
 
-def _first(name: str, network: Network, start: Mapping[str, float]) -> float:
-    reported = [row.amount.mu for row in network.reports if dict(row.terms) == {name: 1.0}]
-    if name in start:
-        return float(start[name])
-    if reported:
-        return reported[0]
-    raise BadInput(f"{name!r} takes part in a transfer; it is not reported, and has no first value either.")
+def _first(estimate: float) -> float:
+    return 0.5 if np.isnan(estimate) else estimate
