@@ -104,6 +104,14 @@ def test_a_probability_in_a_running_table_is_rounded_to_neither_none_nor_certain
     assert [text for _, (text, _) in kept["rows"]] == ["0", "< 0.001", "0.25", "> 0.999", "1"]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "name"), [({}, "Benjamini-Hochberg"), ({"control": "BY"}, "Benjamini-Yekutieli")]
+)
+def test_the_control_of_false_alarms_is_named_as_the_run_had_it(parameters, name):
+    told = data(line("a"))
+    assert page.context(replace(told, run=replace(RUN, parameters=parameters)))["control"] == name
+
+
 def test_what_is_overdue_is_listed_with_the_longest_first():
     days = {"later": date(2026, 2, 27), "long": date(2025, 1, 1), "due today": RUN.as_of, "no day": None}
     lines = [line(key, due_on=due) for key, due in days.items()]

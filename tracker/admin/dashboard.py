@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Count
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils import timezone
 
 from tracker.admin import marks
 from tracker.admin.findings import progress
@@ -110,6 +111,14 @@ def _waiting(may: Any) -> list[dict[str, Any]]:
                 "what": "open discrepancies with nobody on them",
                 "count": nobody,
                 "url": marks.list_url("discrepancy", whose="nobody"),
+            }
+        )
+        late = _open().filter(due_on__lt=timezone.now().date()).count()
+        lines.append(
+            {
+                "what": "open discrepancies overdue",
+                "count": late,
+                "url": marks.list_url("discrepancy", standing="overdue"),
             }
         )
         again = Discrepancy.objects.filter(state=Discrepancy.State.REOPENED).count()

@@ -46,6 +46,9 @@ Z90 = 1.644854  # half of a central 90 % interval in standard deviations
 
 NUMBER_NAMES = {
     "book_at_least": "the book is a lower limit",
+    "chips_held_by": "chips that each fact holds up",
+    "for_a_person": "facts that only a person can tell",
+    "kind_of_chip": "kind of chip",
     "floor_mw": "least power needed, MW",
     "gap_h100e_high": "in H100-equivalents, high reading",
     "larger_book": "book, larger reading",
@@ -61,6 +64,8 @@ NUMBER_NAMES = {
 }
 """Numbers that checks keep under names of the trade, in words; any other is told by its own name."""
 
+CONTROL_NAMES = {"BH": "Benjamini-Hochberg", "BY": "Benjamini-Yekutieli"}
+"""Ways to control false alarms, by the parameter ``control``."""
 VERIFICATION_WORDS = {"read": "read", "memory": "UNVERIFIED", "synthetic": "SYNTHETIC"}
 
 
@@ -119,6 +124,7 @@ def context(data: ReportData) -> dict[str, Any]:
             for line in tables.overdue(lines, data.run.as_of)[:MAX_TABLE_ROWS]
         ],
         "priorities": [look_next(line, data) for line in data.priorities],
+        "control": CONTROL_NAMES[data.run.parameters.get("control", "BH")],
         "timeliness_days": data.run.parameters.get("timeliness_days", 90),
         "cards": [card(line, data) for line in cards],
         "cards_left_out": len(found) - len(cards),
