@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np
@@ -20,10 +21,18 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from tests.reconciliation import ledgers as cast
+from tracker.core.period import Period
 from tracker.core.quantity import Quantity, Reported
 from tracker.reconciliation import scopes, significance
-from tracker.reconciliation.books import Books, Finding, MovementRow, OrganizationRow, Parameters
-from tracker.reconciliation.checks import conflict, gap, production, srd
+from tracker.reconciliation.books import (
+    Books,
+    ClosedBookRow,
+    Finding,
+    MovementRow,
+    OrganizationRow,
+    Parameters,
+)
+from tracker.reconciliation.checks import conflict, gap, mirror, muf, production, srd
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.sequence import Entry, balances, page, sitmuf
 
@@ -469,6 +478,63 @@ def test_the_engines_page_and_the_simulated_one_raise_the_same_alarm():
         length = int(run_lengths(4, 1, seed)[0])
         values = np.random.default_rng(seed).standard_normal(length)
         assert page(values.tolist(), 0.5, 4)[1] == (length - 1,)
+
+
+def test_honest_books_between_counts_are_found_to_differ_once_in_twenty():
+    dice, rows, closed, number = Dice(25), [], [], 900
+    for n in range(number):
+        auditor, key = f"auditor {n}", f"customs {n}"
+        moved = [4 * SIZE + 2, SIZE]
+        truth = np.cumsum([truth_of(figure, "B", dice.error(key)) for figure in moved])
+        for at, day in enumerate(("2026-01-31", "2026-04-30")):
+            figure = said(float(truth[at]), "A", dice.error(auditor))
+            who = {"subject_id": 100 + n, "site_id": None, "key": auditor, "slug": f"count-{n:04d}-{at}"}
+            rows.append(cast.claim(figure, period=cast.day(day), grade="A", **who))
+            came = cast.day(("2026-01-20", "2026-03-10")[at])
+            rows.append(line(moved[at], 100 + n, key, grade="B", received=came))
+        closed.append(
+            ClosedBookRow(
+                cast.ref("closedbook"),
+                f"whole-{n}",
+                100 + n,
+                None,
+                "",
+                None,
+                cast.days("2026-01-01", "2026-12-31"),
+                cast.source(auditor, "A"),
+            )
+        )
+    found = counted(muf.find(replace(ledger(number, rows), closed=tuple(closed)), P))
+    assert len(found) == number
+    assert agrees(sum(f.is_finding for f in found), number, ALPHA)
+
+
+@pytest.mark.parametrize(("grades", "rate"), [("BB", 0.05), ("CC", 0.054), ("DD", 0.075)])
+def test_honest_statistics_of_trade_differ_once_in_twenty_or_as_often_as_docs_say(grades, rate):
+    """On the scale of logarithms a large error is no longer normal: docs/method.md, section 4, gives the rates."""
+    dice, rows, number = Dice(26), [], 400
+    for n in range(number):
+        first = date(2020, 1, 2) + timedelta(days=n)
+        for side, grade in zip(("exporter", "importer"), grades, strict=True):
+            error = dice.error()
+            while 1 - P.grade_rel_sd[grade] * error < 0.1:  # no honest figure is ten times too large
+                error = dice.error()
+            figure = said(5 * SIZE, grade, error)
+            rows.append(
+                cast.flow(
+                    figure,
+                    reporter=side,
+                    grade=grade,
+                    origin_country="US",
+                    destination_country="MY",
+                    site_id=None,
+                    period=Period.inclusive(first, first + timedelta(days=40)),
+                    slug=f"{side}-{n:04d}",
+                )
+            )
+    found = counted(mirror.find(ledger(0, rows), P))
+    assert len(found) == number
+    assert agrees(sum(f.is_finding for f in found), number, rate)
 
 
 # --- what could have been seen ----------------------------------------------------------------------------------------------

@@ -123,7 +123,7 @@ def _judged(used: _Figure, made: _Figure, tests: int, books: Books, parameters: 
     h100e = scopes.h100e(found.excess, scope)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
     mdg = significance.detectable(found.sigma, parameters.alpha, tests)
-    mdg_sq = scopes.could_hide(mdg, scope, parameters)
+    mdg_sq = scopes.could_hide(mdg, made.claim.scope, parameters)
     inconclusive = not surprising and significance.is_inconclusive(mdg_sq)
     weak = max(used.amount.grade, made.amount.grade)
     is_finding = surprising and significance.is_material(sq, parameters)
