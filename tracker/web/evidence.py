@@ -24,6 +24,7 @@ from tracker.reports.querysets import Reading
 
 OPEN_RECORDS = 12
 """Trees of so few records are shown with every record open."""
+RUNNING_ROWS = 300
 
 
 def for_readers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -74,7 +75,8 @@ def finding(request: HttpRequest, pk: int) -> HttpResponse:
         "finding": row, "run": row.run, "tree": page.tree, "worked": page.worked, "next_after": page.next_after,
         "is_first": after < 0, "open_records": sum(len(term.children) for term in page.tree.children) <= OPEN_RECORDS,
         "numbers": [(name, value) for name, value in number_rows(row) if value != "–"], "kept": kept_numbers(row.numbers),
-        "running": running_table(row.numbers), "known_at": instant(row.run.as_known_at), "data": finding_tree_data(row.pk),
+        "running": running_table(row.numbers, RUNNING_ROWS),
+        "known_at": instant(row.run.as_known_at), "data": finding_tree_data(row.pk),
         "area": reading.area_names([row.area]).get(row.area, row.area),
         "scope": reading.scope_names([row.scope]).get(row.scope, row.scope),
         "has_book": has_book(row.run, row.area),
