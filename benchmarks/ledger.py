@@ -17,6 +17,22 @@ CHIPS, ORGANIZATIONS, RESELLERS, SITES, HOUSES = 300, 100_000, 1_000, 2_000, 40
 PLANTED = {"DATE": 25, "SRD": 40, "RUNNING": 30}
 """Findings planted, by check."""
 
+PLANTS = (
+    # shipped half a year before its chip was
+    "UPDATE tracker_shipment SET shipped_on = DATE '2021-06-01', shipped_on_latest = NULL WHERE id IN (SELECT id FROM"
+    " tracker_shipment WHERE reference LIKE 'synthetic-1%%' AND shipper_id - (SELECT min(shipper_id) FROM tracker_shipment) < 8"
+    " AND status = 'received' AND quantity_by_receiver IS NULL AND consignment = '' ORDER BY id LIMIT {dates})",
+    # 4,000 chips more shipped than received, of a lot that has no other line
+    "INSERT INTO tracker_shipment (reference, consignment, chip_id, quantity, bound, is_exact, unit, quantity_by_shipper,"
+    " quantity_by_receiver, grade_by_shipper, grade_by_receiver, shipped_on, shipped_on_presumed, received_on,"
+    " received_on_presumed, shipper_id, consignee_id, origin_country, destination_country, status, source_id, grade, confidence,"
+    " verification, is_synthetic, note) SELECT 'synthetic-gap-' || i, '', c.base + i, 10000, '', false, 'chips', 10000, 6000, 'B', 'B',"
+    " DATE '2024-06-01', false, DATE '2024-06-20', false, o.base + 8, o.base + {organizations} - 1 - i, 'US', 'DE', 'received',"
+    " s.base, 'B', 'likely', 'synthetic', true, '' FROM generate_series(1, {gaps}) i,"
+    " (SELECT min(id) AS base FROM tracker_organization WHERE slug LIKE 'synthetic-o%%') o,"
+    " (SELECT min(id) AS base FROM tracker_chip) c, (SELECT min(id) AS base FROM tracker_source) s",
+)
+
 Sql = Callable[..., list[tuple]]
 
 STOCK = """
@@ -47,7 +63,7 @@ SELECT 'synthetic-' || i, '', chip, q, '', r9 < 0.02, CASE WHEN server THEN 'ser
   (ARRAY['US','US','US','US','HK','SG','MY','AE','SA','IN','DE','NL','GB','JP','KR','TW','VN','TH','IL','FR'])
     [1 + floor(20 * r3)::int],
   CASE WHEN r4 < 0.6 THEN site END,
-  CASE WHEN r9 > 0.995 THEN 'cancelled' WHEN r6 < 0.85 THEN 'received' ELSE 'in transit' END,
+  CASE WHEN r9 > 0.995 THEN 'cancelled' WHEN r6 < 0.85 THEN 'received' ELSE 'reported' END,
   source, CASE WHEN r2 < 0.3 THEN 'A' ELSE 'B' END, 'likely', 'synthetic', true, ''
 FROM (
   SELECT i, r.*, r0 < 0.25 AS reseller, r9 < 0.14 AND r9 >= 0.02 AS server,
@@ -125,7 +141,7 @@ def fill(sql: Sql, rows: int) -> None:
     )  # fmt: skip
     named: dict[str, Any] = {
         "chips": CHIPS, "organizations": ORGANIZATIONS, "resellers": RESELLERS, "sites": SITES, "houses": HOUSES, "rows": rows,
-        "unstocked": PLANTED["RUNNING"],
+        "unstocked": PLANTED["RUNNING"], "dates": PLANTED["DATE"], "gaps": PLANTED["SRD"],
     }  # fmt: skip
     # Loaded as a restore loads: keys and indexes afterwards, in bulk.
     indexes = sql(
@@ -136,6 +152,8 @@ def fill(sql: Sql, rows: int) -> None:
     sql("SET session_replication_role = replica")
     sql(STOCK.format(**named))
     sql(LINES.format(**named))
+    for statement in PLANTS:
+        sql(statement.format(**named))
     sql("SET session_replication_role = origin")
     sql("SET maintenance_work_mem = '512MB'")
     for _, definition in indexes:
