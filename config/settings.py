@@ -265,6 +265,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=2, minute=15),
         "description": "Reads everything as it is known when it begins; publishes discrepancies and the report when it is done.",
     },
+    "Run over changes: what was recorded since the latest run": {
+        "task": "tracker.reconcile_changes",
+        "schedule": crontab(minute=5),
+        "description": "Each hour. Goes on from the latest run of the day; does nothing if no record changed.",
+    },
     "Proof: the ledger held against itself": {
         "task": "tracker.verify_ledger",
         "schedule": crontab(hour=4, minute=30),

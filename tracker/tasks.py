@@ -91,6 +91,17 @@ def reap_runs() -> int:
     return len(found.shares)
 
 
+@shared_task(name="tracker.reconcile_changes")
+def reconcile_changes(requested_by: str = "schedule") -> str:
+    """A run that goes on from the latest one, reading only what changed since; nothing, if nothing did. Returns its key."""
+    standing = services.standing_run()
+    if standing is not None:
+        return standing.key
+    run = services.start_run(requested_by, mode=ReconciliationRun.Mode.INCREMENTAL)
+    queue_run(run)
+    return run.key
+
+
 @shared_task(name="tracker.reconcile_all")
 def reconcile_all(requested_by: str = "schedule") -> str:
     """A full run, as the schedule asks for it; returns its key."""

@@ -280,8 +280,11 @@ def negated(rows: Mapping[str, Array]) -> Columns:
     return {name: -column if name in SUMMED else column for name, column in rows.items()}
 
 
-def merged(parts: Sequence[Mapping[str, Array]]) -> Columns:
-    """FLOW rows added up over several parts, sorted by (area, scope, month); rows of no line fall away."""
+def merged(parts: Sequence[Mapping[str, Array]], *, keep_empty: bool = False) -> Columns:
+    """FLOW rows added up over several parts, sorted by (area, scope, month); rows of no line fall away.
+
+    ``keep_empty``: they stay, because what is added up is a change: a line that says something else adds no line.
+    """
     filled = [part for part in parts if size(part)]
     if not filled:
         return none(FLOW)
@@ -294,7 +297,7 @@ def merged(parts: Sequence[Mapping[str, Array]]) -> Columns:
         for name in SUMMED:
             out[name] = np.add.reduceat(rows[name][order], starts)
     kept = out["lines"] != 0
-    return out if kept.all() else taken(out, kept)
+    return out if keep_empty or kept.all() else taken(out, kept)
 
 
 def _runs(rows: Mapping[str, Array], by: Sequence[str] = KEYS) -> tuple[Array, Array]:
@@ -421,3 +424,25 @@ def _anchored(
             book, opened = found.mu, found.variance
             random, shared_in, shared_out, floors = 0.0, 0.0, 0.0, 0
     return out
+
+
+def changes(old: Ends, new: Ends, kind: int, groups: Groups) -> Columns:
+    """What lines corrected, added or withdrawn change of one kind of areas: FLOW rows to be added to those that stand."""
+    return merged([negated(flows(old, kind, groups)), flows(new, kind, groups)], keep_empty=True)
+
+
+def differing(standing: Mapping[str, Array], drawn: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Cells drawn anew that do not stand as they are, and standing cells that are no more, as masks."""
+    both = joined([{name: table[name] for name in KEYS} for table in (standing, drawn)])
+    order, starts = _runs(both) if size(both) else (np.empty(0, np.int64), np.empty(0, np.int64))
+    name_of = np.empty(len(order), np.int64)
+    name_of[order] = np.cumsum(np.isin(np.arange(len(order)), starts)) - 1
+    mine, theirs = name_of[: size(standing)], name_of[size(standing) :]
+    at = np.searchsorted(mine, theirs)  # both are sorted by the same keys
+    found = np.minimum(at, max(len(mine) - 1, 0))
+    same = (mine[found] == theirs) if len(mine) else np.zeros(len(theirs), bool)
+    for name, _ in CELL:
+        if len(mine) and name not in KEYS:
+            before, after = standing[name][found], drawn[name]
+            same &= (before == after) | ((before != before) & (after != after))  # NaN is like NaN here
+    return ~same, ~np.isin(mine, theirs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from tracker.core.models import CountryField, Versioned, country_check
 from tracker.core.quantity import MDG_FACTOR
@@ -67,6 +69,18 @@ class BalanceScope(models.Model):
         return self.key
 
 
+class BalanceCellQuerySet(models.QuerySet):
+    def of_run(self, run: Any) -> BalanceCellQuerySet:
+        """The books of a run: its own cells, and those of the runs it goes on from where it has none of its own."""
+        if len(run.layers) <= 1:
+            return self.filter(run=run)
+        later = BalanceCell.objects.filter(
+            run_id__in=run.layers, run_id__gt=OuterRef("run_id"), area_id=OuterRef("area_id"), scope_id=OuterRef("scope_id"),
+            month=OuterRef("month"),
+        )  # fmt: skip
+        return self.filter(~Exists(later), run_id__in=run.layers, is_gone=False)
+
+
 class BalanceCell(models.Model):
     """The book of one area for one scope and calendar month, in chips, as one run computed it.
 
@@ -124,6 +138,8 @@ class BalanceCell(models.Model):
         default=0, help_text="Sum of the errors that the month's incoming lines share with others, in chips."
     )
     shared_out = models.FloatField(default=0, help_text="The same of outgoing lines.")
+
+    objects = BalanceCellQuerySet.as_manager()
 
     class Meta:
         ordering = ["run", "area", "scope", "month"]

@@ -10,8 +10,8 @@ import numpy as np
 from django.db import connection
 from psycopg import ClientCursor
 
-from tracker.balances.books import Groups, Places, country_code, membership
-from tracker.balances.reading import EPOCH, LINE, Array
+from tracker.balances.books import CELL, KINDS, Columns, Groups, Places, country_code, membership, none, taken
+from tracker.balances.reading import EPOCH, LINE, Array, months
 from tracker.chips.models import Chip, ChipFamily
 from tracker.core.columns import HEADER, TRAILER, Column, layout, unpacked
 from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS
@@ -174,3 +174,54 @@ def scope_names(at: datetime) -> dict[int, str]:
         pk * 2 + 1: f"family:{slug}" for pk, slug in ChipFamily.objects.known_at(at).values_list("id", "slug")
     }
     return chips | families
+
+
+def changed_lines(since: datetime, at: datetime) -> list[int]:
+    """Ids of the lines that were written, corrected or deleted after ``since`` and until ``at``.
+
+    The versions that the database keeps are the list of what is dirty: whatever the way of writing (form, COPY, raw SQL), a row
+    that changed has a later instant, and what it replaced has ended by then.
+    """
+    table = Shipment._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE recorded_at > %s AND recorded_at <= %s UNION SELECT object_id"
+            " FROM tracker_recordversion WHERE table_name = %s AND superseded_at > %s AND superseded_at <= %s ORDER BY 1",
+            [since, at, table, since, at],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+_STANDING: tuple[Column, ...] = (*CELL, ("gone", "?"))
+
+
+def standing_cells(layers: Sequence[int], areas: Array, scopes: Array) -> Columns:
+    """The CELL rows of some chains as the layers of a run hold them, sorted by (area, scope, month).
+
+    ``areas`` and ``scopes``, beside one another: ids of balance areas and scopes. The latest layer that has a cell tells.
+    """
+    null = {"close", "muf", "muf_sigma"}
+    told = {
+        "area": f"((array_position(ARRAY[{', '.join(repr(kind) for kind in KINDS)}], a.kind) - 1)::bigint << 34) + a.object_id",
+        "scope": "s.object_id * 2 + (s.kind = 'family')::int", "month": "c.month",
+        "gone": "c.is_gone",
+    }  # fmt: skip
+    columns = ", ".join(
+        told.get(name) or (f"coalesce(c.{name}, 'NaN')" if name in null else f"c.{name}")
+        for name, _ in _STANDING
+    )
+    sql = (
+        f"SELECT DISTINCT ON (c.area_id, c.scope_id, c.month) {columns}"
+        " FROM unnest(%s::bigint[], %s::bigint[]) d(area, scope) JOIN tracker_balancecell c ON c.area_id = d.area"
+        " AND c.scope_id = d.scope JOIN tracker_balancearea a ON a.id = c.area_id"
+        " JOIN tracker_balancescope s ON s.id = c.scope_id WHERE c.run_id = ANY(%s)"
+        " ORDER BY c.area_id, c.scope_id, c.month, c.run_id DESC"
+    )
+    parts = list(copied(sql, [areas.tolist(), scopes.tolist(), list(layers)], _STANDING))
+    if not parts:
+        return none(CELL)
+    found = {name: np.concatenate([part[name] for part in parts]).astype(kind) for name, kind in _STANDING}
+    found["month"] = months(found["month"]).astype(np.int32)
+    kept = taken(found, ~found["gone"])
+    del kept["gone"]
+    return taken(kept, np.lexsort((kept["month"], kept["scope"], kept["area"])))

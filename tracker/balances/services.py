@@ -10,15 +10,23 @@ from django.db import connection, transaction
 
 from tracker.balances.books import (
     CELL,
+    FLOW,
     KINDS,
     TERMS,
+    Anchors,
     Columns,
+    cells,
     country_code,
+    differing,
+    joined,
     kinds_and_objects,
+    merged,
+    none,
     size,
     taken,
 )
 from tracker.balances.models import BalanceArea, BalanceScope
+from tracker.balances.querysets import standing_cells
 from tracker.balances.reading import EPOCH, Array
 from tracker.core.columns import HEADER, TRAILER, Column, packed
 from tracker.core.countries import COUNTRIES
@@ -155,6 +163,28 @@ def write_cells(
     if not without.all():
         _copy_in(table, CELL_COLUMNS, taken(whole, ~without), frozenset())
     return count
+
+
+def bring_forward(
+    run_id: int, layers: Sequence[int], delta: Columns, anchors: Anchors, scope_names: Mapping[int, str]
+) -> tuple[Columns, Array]:
+    """The chains that ``delta`` (FLOW rows of change) or an anchor touches, drawn up from the cells of ``layers`` and the change.
+
+    Returns the cells that differ from those that stand, and a flag beside each: it is no more.
+    """
+    areas = np.concatenate([delta["area"], np.array([area for area, _ in anchors], np.int64)])
+    scopes = np.concatenate([delta["scope"], np.array([scope for _, scope in anchors], np.int64)])
+    if not len(areas):
+        return none(CELL), np.zeros(0, bool)
+    chains = np.unique(np.stack([areas, scopes]), axis=1)
+    standing = standing_cells(layers, _area_numbers(chains[0]), _scope_numbers(chains[1], scope_names))
+    before = {name: standing[name] for name, _ in FLOW}
+    drawn = cells(merged([taken(before, before["lines"] != 0), delta]), anchors)
+    as_stored = drawn | {name: significant(drawn[name]) for name in ("sigma", "muf_sigma")}
+    fresh, gone = differing(standing, as_stored)
+    out = joined([taken(drawn, fresh), taken(standing, gone)])
+    flags = np.concatenate([np.zeros(int(fresh.sum()), bool), np.ones(int(gone.sum()), bool)])
+    return out, flags
 
 
 def significant(values: Array) -> Array:

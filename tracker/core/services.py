@@ -75,3 +75,15 @@ def changed_since(at: datetime) -> bool:
         for model in apps.get_models()
         if issubclass(model, Versioned) and not model._meta.proxy
     )
+
+
+def tables_changed(since: datetime, at: datetime) -> set[str]:
+    """Names of the tables of which a record was written, changed or deleted after ``since`` and until ``at``."""
+    ended = RecordVersion.objects.filter(superseded_at__gt=since, superseded_at__lte=at)
+    found = set(ended.order_by().values_list("table_name", flat=True).distinct())
+    for model in apps.get_models():
+        if issubclass(model, Versioned) and not model._meta.proxy and model._meta.db_table not in found:
+            written = model._base_manager.filter(recorded_at__gt=since, recorded_at__lte=at)
+            if written.exists():
+                found.add(model._meta.db_table)
+    return found

@@ -26,17 +26,19 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from tracker.balances.books import KINDS as AREA_KINDS
-from tracker.balances.books import ORG, Columns, Ends, Places, cells, ends, flows, kinds_and_objects
-from tracker.balances.querysets import line_chunks, line_counts, of_scopes, places
-from tracker.balances.reading import Array, amounts
-from tracker.balances.services import begin_cells, finish_cells, register_areas, write_cells
+from tracker.balances.books import ORG, Columns, Ends, Places, cells, changes, ends, flows, kinds_and_objects
+from tracker.balances.models import BalanceCell
+from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
+from tracker.balances.reading import LINE, Array, amounts
+from tracker.balances.services import begin_cells, bring_forward, finish_cells, register_areas, write_cells
 from tracker.claims.models import Claim
 from tracker.core.errors import BadInput, CannotReconcile
 from tracker.core.period import quarter
 from tracker.core.quantity import stored
-from tracker.core.services import changed_since, settled_instant
+from tracker.core.services import changed_since, settled_instant, tables_changed
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
+from tracker.judgement.querysets import stakes
 from tracker.reconciliation import lifecycle
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Parameters, Section
@@ -56,8 +58,9 @@ from tracker.reconciliation.models import (
 from tracker.reconciliation.parameters import CHOSEN_BY_RUN, SETTINGS, Setting, defaults, with_settings
 from tracker.reconciliation.querysets import KINDS, Ledger, LotNumber
 from tracker.reconciliation.registry import checks
+from tracker.reconciliation.scopes import may_overlap
 from tracker.reconciliation.significance import CONTROLS, judge, judged
-from tracker.reconciliation.sweep import LOT, PAIR, Sweep
+from tracker.reconciliation.sweep import CHAIN, LOT, PAIR, Sweep, without
 from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment
 
@@ -95,8 +98,12 @@ def start_run(
     parameters: Parameters | None = None,
     request_key: str = "",
     records: str = "real",
+    mode: str = ReconciliationRun.Mode.FULL,
 ) -> ReconciliationRun:
     """Write down a new run and its shares; queueing them is the caller's.
+
+    ``mode`` incremental: the books go on from those of the latest finished run, if it read the same day with the same code, rules
+    and parameters, and nothing changed since but what those books can take in (:func:`base_of`); else the run is full.
 
     ``as_known_at``: the instant to read at; now, settled, if not given. ``as_of``: the day books are drawn up for (the instant's
     day if not given). ``parameters``: those in force on that day, over ``records`` (real or synthetic), if not given.
@@ -121,12 +128,14 @@ def start_run(
         request_key=request_key,
     )
     run.signature = _signature(run)
+    if mode == ReconciliationRun.Mode.INCREMENTAL and (base := base_of(run)):
+        run.mode, run.base = mode, base
     register_areas()
-    shares = _line_shares(run)
+    shares = [_LineShare(np.empty(0, np.int64), 0)] if run.base else _line_shares(run)
     with transaction.atomic():
         run.key = _next_key(at)
         run.save()
-        run.layers = [run.id]
+        run.layers = [*(run.base.layers if run.base else []), run.id]
         run.save(update_fields=["layers"])
         RunPartition.objects.bulk_create(
             RunPartition(
@@ -193,6 +202,34 @@ def parameter_lines(run: ReconciliationRun) -> list[ParameterLine]:
             words = "default of the method" if plain.get(name) == value else "given with this run"
         lines.append(ParameterLine(name, value, SETTINGS.get(name), words))
     return lines
+
+
+LAYERS = 20
+"""How many runs in a row may go on from one another before the books are drawn up afresh: readers look through each."""
+TAKEN_IN = frozenset(
+    f"tracker_{name}"
+    for name in (
+        "shipment", "shipmentclaim", "claim", "claimconflict", "licence", "licenceitem", "sitepower", "datacenterstatus",
+        "datacenteruser", "balanceplug", "alias", "methodparameter", "ruledraft", "source",
+    )
+)  # fmt: skip
+"""Tables whose changes books can take in: lines by their cells, the others because no book reads them (parameters that bear on a
+run stand among its own). A change of a chip, owner, place or declaration may move any book, and is met by a full run."""
+
+
+def base_of(run: ReconciliationRun) -> ReconciliationRun | None:
+    """The finished run that a new run may go on from, or None."""
+    base = (
+        ReconciliationRun.objects.filter(
+            status=ReconciliationRun.Status.FINISHED, as_of=run.as_of, parameters=run.parameters, code_version=run.code_version,
+            rule_set_sha256=run.rule_set_sha256, as_known_at__lte=run.as_known_at,
+        )
+        .order_by("-as_known_at", "-id")
+        .first()
+    )  # fmt: skip
+    if base is None or len(base.layers) >= LAYERS:
+        return None
+    return base if tables_changed(base.as_known_at, run.as_known_at) <= TAKEN_IN else None
 
 
 def repeat_run(run: ReconciliationRun, requested_by: str) -> ReconciliationRun:
@@ -373,10 +410,10 @@ def _swept_lines(
     in the share's ``scratch`` for the control of false alarms.
     """
     parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
-    where = places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
-    sweep = Sweep(
-        parameters, run.as_of, parameters.lead_time_days, ledger.material, ledger.first_shipped, ledger.makers,
-    )  # fmt: skip
+    if run.base_id:
+        return _brought_forward(run, share, ledger)
+    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world())
+    sweep = _sweep(run, ledger)
     scopes = _carried(share)["scopes"].tolist()
     blocks = []
     for lines in line_chunks(run.as_known_at, synthetic, *of_scopes(scopes)):
@@ -387,11 +424,143 @@ def _swept_lines(
     if blocks:
         _draw_up(run, ledger, blocks, where, scopes)
     stop_if_over(run.id)
-    tests, pairs, lots = sweep.tests_of_pairs()
+    (tests, pairs), (more, lots) = sweep.pairs_found(), sweep.lots_found()
+    suspects = {
+        "early": np.array(sweep.early, np.int64),
+        "stale": np.array(sweep.stale, np.int64),
+        "chains": sweep.overdrawn(),
+    }
     RunPartition.objects.filter(id=share.id).update(
-        rows=sweep.lines, scratch=_kept(scopes=np.array(scopes, np.int64), pairs=pairs, lots=lots)
+        rows=sweep.lines, scratch=_kept(scopes=np.array(scopes, np.int64), pairs=pairs, lots=lots, **suspects)
     )
-    return _suspected(ledger, sweep), {srd.FAMILY: tests}
+    return _suspected(ledger, suspects), {srd.FAMILY: tests + more}
+
+
+def _sweep(run: ReconciliationRun, ledger: Ledger) -> Sweep:
+    parameters = ledger.parameters
+    return Sweep(
+        parameters, run.as_of, parameters.lead_time_days, ledger.material, ledger.first_shipped, ledger.makers,
+    )  # fmt: skip
+
+
+def _brought_forward(
+    run: ReconciliationRun, share: RunPartition, ledger: Ledger
+) -> tuple[list[Found], dict[str, int]]:
+    """The same for a run that goes on from another: only lines that changed since are read, with what shares a lot or a running
+    balance with them.
+
+    What such a line said is taken out of its cells, lots and balances, and what it says now is put in. All that is not touched
+    stands as the earlier run left it.
+    """
+    base = run.base
+    assert base is not None  # asked by the caller
+    parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
+    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world())
+    ids = changed_lines(base.as_known_at, run.as_known_at)
+    old, new = (
+        _read_lines(at, synthetic, "id = ANY(%s)", [ids]) for at in (base.as_known_at, run.as_known_at)
+    )
+    _bring_cells_forward(run, base, ledger, old, new, where)
+    stop_if_over(run.id)
+
+    before, now = _sweep(run, ledger), _sweep(run, ledger)
+    before.add(old, amounts(old, parameters))
+    now.add(new, amounts(new, parameters))
+    carried = [_carried(part) for part in base.partitions.filter(kind=LINES).order_by("index")]
+    held = {
+        name: np.concatenate([part[name] for part in carried])
+        for name in ("pairs", "lots", "early", "stale", "chains")
+    }
+    lots = np.unique(np.concatenate([before.lots_touched(), now.lots_touched()]))
+    lot_lines = ("consignee_id = ANY(%s) AND coalesce(shipper_id, 0) = ANY(%s)"
+                 " OR consignee_id IS NULL AND coalesce(shipper_id, 0) = ANY(%s)")  # fmt: skip
+    senders = np.unique(lots["shipper"]).tolist()
+    read = [np.unique(lots["consignee"]).tolist(), senders, senders if (lots["consignee"] == 0).any() else []]
+    of_lots = [_lots_at(run, ledger, at, lot_lines, read, lots) for at in (base.as_known_at, run.as_known_at)]
+    tests = sum(part.tests.get(srd.FAMILY, 0) for part in base.partitions.filter(kind=LINES))
+    tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
+
+    chains = _overlapping(np.unique(np.concatenate([before.chains_touched(), now.chains_touched()])), ledger)
+    suspects = {
+        "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
+        "stale": np.append(held["stale"][~np.isin(held["stale"], ids)], np.array(now.stale, np.int64)),
+        "chains": np.concatenate([without(held["chains"], chains), _overdrawn_now(run, ledger, chains)]),
+    }
+    kept_pairs = held["pairs"][~np.isin(held["pairs"]["line"], ids)]
+    RunPartition.objects.filter(id=share.id).update(
+        rows=len(new),
+        scratch=_kept(
+            scopes=np.empty(0, np.int64), pairs=np.concatenate([kept_pairs, now.pairs_found()[1]]),
+            lots=np.concatenate([without(held["lots"], lots), of_lots[1][1]]), **suspects,
+        ),
+    )  # fmt: skip
+    return _suspected(ledger, suspects), {srd.FAMILY: tests}
+
+
+def _read_lines(at: datetime, synthetic: bool, where: str, params: list[Any]) -> Array:
+    chunks = list(line_chunks(at, synthetic, where, params))
+    return np.concatenate(chunks) if chunks else np.empty(0, LINE)
+
+
+def _bring_cells_forward(
+    run: ReconciliationRun, base: ReconciliationRun, ledger: Ledger, old: Array, new: Array, where: Places
+) -> None:
+    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base."""
+    lead = ledger.parameters.lead_time_days
+    sides = [ends(lines, amounts(lines, ledger.parameters), where, lead) for lines in (old, new)]
+    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    inventories = anchors(ledger.inventories(list(names)), ledger.closed_books, ledger.parameters)
+    if ledger.closed_books:  # an inventory that is no longer reported must open its chain no longer
+        then = Ledger(base.as_known_at, base.as_of, ledger.rules, ledger.parameters)
+        earlier = anchors(then.inventories(list(names)), then.closed_books, then.parameters)
+        inventories = {key: inventories.get(key, {}) for key in {*inventories, *earlier}}
+    for kind in range(len(AREA_KINDS)):
+        mine = {key: found for key, found in inventories.items() if kinds_and_objects(key[0])[0] == kind}
+        delta = changes(sides[0], sides[1], kind, where.groups)
+        drawn, gone = bring_forward(run.id, base.layers, delta, mine, names)
+        whole = whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
+        write_cells(run.id, drawn, names, closed=whole, gone=gone)
+
+
+def _lots_at(
+    run: ReconciliationRun, ledger: Ledger, at: datetime, where: str, params: list[Any], lots: Array
+) -> tuple[int, Array]:
+    """Tests of some lots as known at an instant, and those that are suspicious."""
+    sweep = _sweep(run, ledger)
+    if len(lots):
+        for lines in line_chunks(at, run.parameters["records"] == "synthetic", where, params):
+            sweep.add(lines, amounts(lines, ledger.parameters))
+    return sweep.lots_found(lots)
+
+
+def _overlapping(chains: Array, ledger: Ledger) -> Array:
+    """The chains, and those of the same holders whose scope may be of the same chips."""
+    near: dict[int, list[int]] = {}
+    for number in np.unique(chains["scope"]).tolist():
+        asked = ledger.numbered_scopes[number]
+        near[number] = [
+            other
+            for other, scope in ledger.numbered_scopes.items()
+            if may_overlap(scope, asked, ledger.chips)
+        ]
+    rows = [(site, holder, other) for site, holder, scope in chains.tolist() for other in near[scope]]
+    return np.unique(np.array(rows, CHAIN))
+
+
+def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array) -> Array:
+    """Those of some chains whose balance falls below zero."""
+    sweep = _sweep(run, ledger)
+    makers = ledger.makers
+    mine = [row for row in chains.tolist() if row[0] or makers.get(row[2]) != row[1]]
+    orgs, sites = (sorted({holder for site, holder, _ in mine if site == kind}) for kind in (False, True))
+    if mine:
+        where = ("(shipper_id = ANY(%s) OR consignee_id = ANY(%s) OR origin_id = ANY(%s) OR destination_id = ANY(%s)) AND "
+                 "coalesce(chip_id * 2, family_id * 2 + 1) = ANY(%s)")  # fmt: skip
+        params = [orgs, orgs, sites, sites, sorted({scope for _, _, scope in mine})]
+        for lines in line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", where, params):
+            sweep.add(lines, amounts(lines, ledger.parameters))
+    found = sweep.overdrawn()
+    return found[np.isin(found, chains)]
 
 
 def _draw_up(
@@ -441,15 +610,16 @@ def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]
             yield scopes, drawn
 
 
-def _suspected(ledger: Ledger, sweep: Sweep) -> list[Found]:
-    """The findings of the checks on lines and chains, from the records that the sweep suspects; SRD waits for all its tests."""
+def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
+    """The findings of the checks on lines and chains, from the records that are suspected; SRD waits for all its tests."""
     found: list[Found] = []
-    for suspects, check in ((sweep.early, dates), (sweep.stale, transit)):
-        if suspects:
-            found += check.find(ledger.lines_books(suspects), ledger.parameters)
-    for kind, holder, scope in sorted(sweep.overdrawn()):
+    for name, check in (("early", dates), ("stale", transit)):
+        if len(suspects[name]):
+            found += check.find(ledger.lines_books(suspects[name].tolist()), ledger.parameters)
+    for site, holder, scope in sorted(suspects["chains"].tolist()):
+        kind = "site" if site else "org"
         books = ledger.chain_books(kind, holder, scope)
-        rows = books.organizations if kind == "org" else books.sites
+        rows = books.sites if site else books.organizations
         asked = ledger.numbered_scopes[scope]
         if row := rows.get(holder):  # groups of unnamed buyers keep no book
             wanted = (f"{kind}:{row.slug}", f"{asked.kind}:{asked.slug}")
@@ -860,7 +1030,7 @@ def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
         "discrepancies": sum(by_severity.values()),
         "by_severity": by_severity,
         "tests": dict(sorted(tests.items())),
-        "cells": run.cells.count(),
+        "cells": BalanceCell.objects.of_run(run).count(),
     }
 
 

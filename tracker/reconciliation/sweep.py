@@ -41,6 +41,9 @@ PAIR = np.dtype([("p", "f8"), ("line", "i8")])
 LOT = np.dtype([("p", "f8"), ("shipper", "i8"), ("consignee", "i8"), ("scope", "i8"), ("quarter", "i4")])
 """All such movements of one scope between two parties in a quarter (numbered from 2000; -1: undated)."""
 
+CHAIN = np.dtype([("site", "?"), ("holder", "i8"), ("scope", "i8")])
+"""The balance of one organization, or of one site, of one scope."""
+
 
 @dataclass
 class Sweep:
@@ -103,27 +106,31 @@ class Sweep:
             )
         )  # fmt: skip
 
-    def tests_of_pairs(self) -> tuple[int, Array, Array]:
-        """Tests made, suspicious single movements, suspicious lots of several."""
-        pairs = np.concatenate(self._pairs) if self._pairs else np.empty(0, PAIR)
-        merged = (
-            _lots({k: np.concatenate([lot[k] for lot in self._lots]) for k in _LOT_COLUMNS})
-            if self._lots
-            else {}
-        )
-        if not merged or not len(merged["d"]):
-            return self.pairs, pairs, np.empty(0, LOT)
-        several = merged["count"] > 1
+    def pairs_found(self) -> tuple[int, Array]:
+        """Tests of single movements, and those that are suspicious."""
+        return self.pairs, np.concatenate(self._pairs) if self._pairs else np.empty(0, PAIR)
+
+    def lots_found(self, only: Array | None = None) -> tuple[int, Array]:
+        """Tests of lots of several movements, and those that are suspicious; ``only``: LOT rows of the lots asked for."""
+        if not self._lots:
+            return 0, np.empty(0, LOT)
+        added = _lots({name: np.concatenate([lot[name] for lot in self._lots]) for name in _LOT_COLUMNS})
+        several = added["count"] > 1
+        if only is not None:
+            several &= np.isin(_named(added), _named(only))
         # one house at both ends: its bias is in both figures and cancels in none
-        same = merged["shipper"] == merged["consignee"]
-        theirs = np.where(same, merged["squares"], merged["theirs"] ** 2)
-        p = _two_sided(merged["d"], merged["random"] + merged["mine"] ** 2 + theirs)
-        kept = several & ((p == 0) | ((p <= ALPHA) & self._is_material(merged["d"], merged["scope"])))
-        lots = np.empty(int(kept.sum()), LOT)
-        lots["p"] = p[kept]
-        for name in ("shipper", "consignee", "scope", "quarter"):
-            lots[name] = merged[name][kept]
-        return self.pairs + int(np.count_nonzero(several & (p > 0))), pairs, lots
+        same = added["shipper"] == added["consignee"]
+        theirs = np.where(same, added["squares"], added["theirs"] ** 2)
+        p = _two_sided(added["d"], added["random"] + added["mine"] ** 2 + theirs)
+        kept = several & ((p == 0) | ((p <= ALPHA) & self._is_material(added["d"], added["scope"])))
+        return int(np.count_nonzero(several & (p > 0))), _as_lots(added, kept, p)
+
+    def lots_touched(self) -> Array:
+        """LOT rows of every lot that a line was read of."""
+        if not self._lots:
+            return np.empty(0, LOT)
+        added = _lots({name: np.concatenate([lot[name] for lot in self._lots]) for name in _LOT_COLUMNS})
+        return _as_lots(added, np.ones(len(added["d"]), bool), np.zeros(len(added["d"])))
 
     def _is_material(self, d: Array, scopes: Array) -> Array:
         return np.abs(d) >= _by_scope(scopes, self.material, 0.0)
@@ -177,11 +184,17 @@ class Sweep:
                     }
                 )  # fmt: skip
 
-    def overdrawn(self) -> list[tuple[str, int, int]]:
-        """Chains whose balance falls below zero at some day: (``org`` or ``site``, its id, scope)."""
+    def chains_touched(self) -> Array:
+        """CHAIN rows of every balance that a line was read of."""
+        found = [_joined(events) for events in (self._dispatches, self._receipts)]
+        key = np.unique(np.concatenate([one["holder"] << 26 | one["scope"] for one in found]))
+        return _as_chains(key)
+
+    def overdrawn(self) -> Array:
+        """CHAIN rows of the balances that fall below zero at some day."""
         sent, came = (_joined(events) for events in (self._dispatches, self._receipts))
         if not len(sent["day"]):
-            return []
+            return np.empty(0, CHAIN)
         sent_keys = sent["holder"] << 26 | sent["scope"]
         keys = np.unique(sent_keys)
         came_keys = came["holder"] << 26 | came["scope"]
@@ -194,11 +207,36 @@ class Sweep:
         starts = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
         before = np.concatenate([[0.0], level[starts[1:] - 1]])
         low = np.minimum.reduceat(level, starts) - before
-        found = key[starts][low < 0]
-        return [
-            ("site" if int(one) >> 26 & 1 else "org", int(one) >> 27, int(one) & (2**26 - 1))
-            for one in found.tolist()
-        ]
+        return _as_chains(key[starts][low < 0])
+
+
+def _as_chains(keys: Array) -> Array:
+    out = np.empty(len(keys), CHAIN)
+    out["site"], out["holder"], out["scope"] = keys >> 26 & 1, keys >> 27, keys & (2**26 - 1)
+    return out
+
+
+def _as_lots(added: dict[str, Array], kept: Array, p: Array) -> Array:
+    out = np.empty(int(kept.sum()), LOT)
+    out["p"] = p[kept]
+    for name in _LOT_KEYS:
+        out[name] = added[name][kept]
+    return out
+
+
+def _named(rows: Any) -> Array:
+    """Each lot as one value that can be compared."""
+    out = np.empty(len(rows["scope"]), [(name, "i8") for name in _LOT_KEYS])
+    for name in _LOT_KEYS:
+        out[name] = rows[name]
+    return out
+
+
+def without(rows: Array, others: Array) -> Array:
+    """The LOT or CHAIN rows that are about none of the others."""
+    if rows.dtype == LOT:
+        return rows[~np.isin(_named(rows), _named(others))]
+    return rows[~np.isin(rows, others)]
 
 
 _LOT_KEYS = ("shipper", "consignee", "scope", "quarter")

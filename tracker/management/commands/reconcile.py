@@ -30,6 +30,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--synthetic", action="store_true", help="read the generator's records instead of the real ones"
         )
+        parser.add_argument(
+            "--changes",
+            action="store_true",
+            help="go on from the latest run, reading only what changed since",
+        )
         parser.add_argument("--here", action="store_true", help="work in this process instead of the workers")
         parser.add_argument("--no-wait", action="store_true", help="queue and return")
 
@@ -54,6 +59,7 @@ class Command(BaseCommand):
             run = services.start_run(
                 "command line",
                 as_known_at=instant(options["known_at"]),
+                mode="incremental" if options["changes"] else "full",
                 records="synthetic" if options["synthetic"] else "real",
             )
         if options["here"]:

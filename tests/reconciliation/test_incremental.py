@@ -1,0 +1,274 @@
+"""A run that goes on from another ends where a full run at the same instant ends, whatever was changed and by whatever way."""
+
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from tests import factories
+from tracker.balances.querysets import changed_lines
+from tracker.models import BalanceCell, ReconciliationRun, Shipment
+from tracker.reconciliation import services
+from tracker.reconciliation.books import Parameters
+
+pytestmark = pytest.mark.django_db
+
+SYNTHETIC = Parameters(records="synthetic")
+CELL = ("area__key", "scope__key", "month", "opening", "receipts", "production", "dispatches", "exits", "book", "sigma", "close",
+        "muf", "muf_sigma", "lines", "floors", "at_least", "is_closed", "random", "shared_in", "shared_out")  # fmt: skip
+
+
+def finished(**given) -> ReconciliationRun:
+    row = services.start_run("synthetic analyst", parameters=SYNTHETIC, **given)
+    services.finish_here(row.id)
+    row.refresh_from_db()
+    assert row.status == "finished", row.error
+    return row
+
+
+def books(row: ReconciliationRun) -> list[tuple]:
+    return sorted(BalanceCell.objects.of_run(row).values_list(*CELL))
+
+
+def same_as_afresh(base: ReconciliationRun) -> ReconciliationRun:
+    """Go on from ``base``, then run in full at the same instant: cells, tests and findings must be the same."""
+    forward = finished(mode="incremental", as_of=base.as_of)
+    assert (forward.mode, forward.base) == ("incremental", base)
+    afresh = services.start_run(
+        "synthetic analyst", parameters=SYNTHETIC, as_known_at=forward.as_known_at, as_of=forward.as_of
+    )
+    services.finish_here(afresh.id)
+    afresh.refresh_from_db()
+    assert afresh.mode == "full"
+    assert books(forward) == books(afresh)
+    assert forward.counts["tests"] == afresh.counts["tests"]
+    assert forward.findings_sha256 == afresh.findings_sha256
+    ReconciliationRun.objects.filter(id=afresh.id).update(
+        status="cancelled"
+    )  # the next run goes on from the other
+    return forward
+
+
+@pytest.fixture
+def trade():
+    """A maker, five firms and three sites that trade four chips and a family of two of them."""
+    dice = random.Random(5)
+    vendor = factories.vendor("synthetic-maker")
+    chips = [
+        factories.chip(f"synthetic-c{i}", vendor=vendor, specified=False, first_shipped_on=date(2023, 1, 1))
+        for i in range(4)
+    ]
+    for chip in chips:
+        factories.specification(chip, fp8_tflops=1979, die_area_mm2=814)
+    family = factories.chip_family("synthetic-family", vendor=vendor, members=chips[:2])
+    firms = [factories.organization(f"synthetic-firm-{i}", country="SG") for i in range(5)]
+    sites = [factories.data_center(f"synthetic-site-{i}", operator=firms[i], country="MY") for i in range(3)]
+    return Trade(dice, vendor, chips, family, firms, sites)
+
+
+class Trade:
+    def __init__(self, dice, vendor, chips, family, firms, sites):
+        self.dice, self.vendor, self.chips, self.family, self.firms, self.sites = (
+            dice,
+            vendor,
+            chips,
+            family,
+            firms,
+            sites,
+        )
+        self.count = 0
+
+    def line(self) -> Shipment:
+        dice, self.count = self.dice, self.count + 1
+        quantity = dice.choice([8, 100, 1000, 2500, 40000])
+        shipped = date(2024, 1, 1) + timedelta(dice.randrange(400))
+        what = (
+            {"family": self.family, "chip": None}
+            if dice.random() < 0.15
+            else {"chip": dice.choice(self.chips)}
+        )
+        return factories.shipment(
+            f"synthetic-line-{self.count}", quantity=quantity, shipped_on=shipped,
+            received_on=shipped + timedelta(dice.randrange(60)) if dice.random() < 0.7 else None,
+            shipper=dice.choice([self.vendor, self.vendor, *self.firms]), consignee=dice.choice(self.firms),
+            destination=dice.choice([None, *self.sites]), origin_country=dice.choice(["US", "SG"]),
+            destination_country=dice.choice(["MY", "SG"]), quantity_by_shipper=quantity,
+            quantity_by_receiver=dice.choice([quantity, quantity, quantity * 0.9, quantity * 0.5, None]),
+            status=dice.choice(["received", "reported", "in transit", "seized", "cancelled"]), **what,
+        )  # fmt: skip
+
+    def change(self) -> None:
+        """One change by one of the ways there are: a form, a bulk update, raw SQL, COPY, a deletion."""
+        dice = self.dice
+        row = dice.choice(list(Shipment.objects.order_by("id")))
+        way = dice.choice(["new", "save", "update", "sql", "copy", "delete", "same"])
+        if way == "new":
+            self.line()
+        elif way == "save":
+            row.quantity, row.consignee = row.quantity + 7, dice.choice(self.firms)
+            row.save()
+        elif way == "update":
+            Shipment.objects.filter(id__in=[row.id, row.id + 1]).update(
+                shipped_on=date(2022, 6, 1), quantity_by_receiver=dice.choice([None, 1]), received_on=None
+            )
+        elif way == "sql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "UPDATE tracker_shipment SET chip_id = %s, family_id = NULL WHERE id = %s",
+                    [self.chips[3].id, row.id],
+                )
+        elif way == "copy":
+            self._copy(row)
+        elif way == "delete":
+            row.delete()
+        else:
+            row.save()
+
+    def _copy(self, row: Shipment) -> None:
+        self.count += 1
+        names = [f.column for f in Shipment._meta.concrete_fields if not f.primary_key and not f.column.startswith("recorded_")
+                 and f.column != "version"]  # fmt: skip
+        with connection.cursor() as cursor:
+            columns = ", ".join(names)
+            told = ", ".join(
+                f"'synthetic-line-{self.count}'" if name == "reference" else name for name in names
+            )
+            cursor.execute(
+                f"CREATE TEMP TABLE carried AS SELECT {told} FROM tracker_shipment WHERE id = %s", [row.id]
+            )
+            with cursor.copy("COPY (SELECT * FROM carried) TO STDOUT") as out:
+                data = b"".join(bytes(part) for part in out)
+            with cursor.copy(f"COPY tracker_shipment ({columns}) FROM STDIN") as into:
+                into.write(data)
+            cursor.execute("DROP TABLE carried")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_changes_a_run_that_goes_on_ends_where_a_full_one_ends(trade, seed):
+    trade.dice.seed(seed)
+    for _ in range(30):
+        trade.line()
+    row = finished()
+    for changes in (1, 6, 3):
+        for _ in range(changes):
+            trade.change()
+        row = same_as_afresh(row)
+    assert len(row.layers) == 4
+
+
+def test_only_the_cells_that_differ_are_written(trade):
+    for _ in range(40):
+        trade.line()
+    base = finished()
+    row = Shipment.objects.filter(status="received", chip__isnull=False).order_by("id").first()
+    assert row is not None
+    row.quantity += 8
+    row.save()
+    row.refresh_from_db()
+    assert changed_lines(base.as_known_at, row.recorded_at + timedelta(seconds=1)) == [row.id]
+    forward = same_as_afresh(base)
+    written = set(BalanceCell.objects.filter(run=forward).values_list("scope__key", flat=True))
+    assert written == {f"chip:{row.chip.slug}"}
+    assert 0 < BalanceCell.objects.filter(run=forward).count() < len(books(base)) / 2
+
+
+def test_a_run_without_change_writes_no_cell(trade):
+    for _ in range(10):
+        trade.line()
+    forward = same_as_afresh(finished())
+    assert not BalanceCell.objects.filter(run=forward).exists()
+    assert books(forward)
+
+
+def test_a_withdrawn_line_takes_its_cells_with_it(trade):
+    row = trade.line()
+    trade.line()
+    base = finished()
+    row.delete()
+    forward = same_as_afresh(base)
+    assert len(books(forward)) < len(books(base)) or row.status == "cancelled"
+
+
+def test_claims_may_change_under_the_books(trade):
+    for _ in range(10):
+        trade.line()
+    claim = factories.claim(
+        "synthetic-held",
+        subject=trade.firms[0],
+        chip=trade.chips[0],
+        best=900,
+        status="installed",
+        kind="installed",
+    )
+    base = finished()
+    claim.best = 90000
+    claim.save()
+    same_as_afresh(base)
+
+
+def test_an_inventory_of_a_declared_book_is_followed_when_it_changes(trade):
+    for _ in range(25):
+        trade.line()
+    factories.closed_book(organization=trade.firms[1], valid_from=date(2023, 1, 1))
+    count = factories.claim(
+        "synthetic-count", subject=trade.firms[1], chip=trade.chips[1], best=500, status="installed", kind="inventory",
+        period_end=date(2024, 6, 30),
+    )  # fmt: skip
+    base = finished()
+    assert BalanceCell.objects.filter(run=base, close=500).exists()
+    count.best = 700
+    count.save()
+    forward = same_as_afresh(base)
+    assert BalanceCell.objects.filter(run=forward, close=700).exists()
+    count.period_end = date(2024, 6, 15)
+    count.save()
+    assert not BalanceCell.objects.of_run(same_as_afresh(forward)).filter(close__isnull=False).exists()
+
+
+@pytest.mark.parametrize("what", ["owner", "chip", "site"])
+def test_what_may_move_any_book_is_met_by_a_full_run(trade, what):
+    trade.line()
+    base = finished()
+    if what == "owner":
+        factories.stake(trade.firms[0], trade.firms[1], 60)
+    elif what == "chip":
+        trade.chips[0].first_shipped_on = date(2025, 1, 1)
+        trade.chips[0].save()
+    else:
+        trade.sites[0].country = "TH"
+        trade.sites[0].save()
+    row = finished(mode="incremental", as_of=base.as_of)
+    assert (row.mode, row.base, row.layers) == ("full", None, [row.id])
+
+
+def test_another_day_is_met_by_a_full_run(trade):
+    trade.line()
+    base = finished()
+    row = finished(mode="incremental", as_of=base.as_of + timedelta(days=1))
+    assert row.mode == "full"
+
+
+def test_books_are_drawn_up_afresh_after_many_runs_in_a_row(trade, monkeypatch):
+    monkeypatch.setattr(services, "LAYERS", 2)
+    trade.line()
+    base = finished()
+    second = finished(mode="incremental", as_of=base.as_of)
+    third = finished(mode="incremental", as_of=base.as_of)
+    assert (second.mode, third.mode) == ("incremental", "full")
+
+
+def test_the_command_goes_on_from_the_latest_run(trade):
+    trade.line()
+    base = finished()
+    trade.line()
+    out = StringIO()
+    call_command("reconcile", "--changes", "--synthetic", "--here", stdout=out)
+    row = ReconciliationRun.objects.latest("id")
+    if row.as_of == base.as_of:  # a night may fall between the two
+        assert row.base == base
+    assert row.status == "finished"
