@@ -41,6 +41,7 @@ ROWS = 100
 MOST_ROWS = 500
 MOST_ECHOES = 20
 """Echoes and documenting claims shown below one record."""
+LATEST_RUNS = 5
 LISTED = 100
 """Passages, versions and findings on the page of a record."""
 
@@ -358,13 +359,17 @@ def _versions(row: Versioned) -> Iterable[VersionLine]:
 
 
 def _uses(model_name: str, pk: int) -> Iterable[Use]:
-    """Discrepancies of finished runs that rest on the record, those of the latest run first, the gravest first."""
+    """Discrepancies of the latest finished runs that rest on the record, those of the last run first, the gravest first.
+
+    Of the latest only: a specification may bear thousands of findings in every run there has been.
+    """
+    finished = ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED).order_by("-id")
     rows = (
         Evidence.objects.filter(
             model_name=model_name,
             object_id=pk,
             finding__is_discrepancy=True,
-            finding__run__status=ReconciliationRun.Status.FINISHED,
+            finding__run_id__in=list(finished.values_list("id", flat=True)[:LATEST_RUNS]),
         )
         .select_related("finding__run")
         .order_by("-finding__run_id", "finding__severity_rank", "finding_id", "order")
