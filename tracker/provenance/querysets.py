@@ -411,7 +411,8 @@ def trail_of_source(
         model = apps.get_model("tracker", name)
         cites = name != "claim" and any(field.name == "source" for field in model._meta.concrete_fields)
         if cites and (count := trail.known(model).filter(source_id=source.pk).count()):
-            others.append((str(model._meta.verbose_name_plural), count))
+            name = model._meta.verbose_name if count == 1 else model._meta.verbose_name_plural
+            others.append((str(name), count))
     return tuple(trail.record(row) for row in rows), max(0, claims.count() - LISTED), tuple(others)
 
 
