@@ -37,6 +37,7 @@ KINDS = (
     "date before first shipping", "power impossible", "licence missing", "over licence", "licence before validity",
     "licence by another party", "licence drawn twice", "yearly cap exceeded", "ratio exceeded", "transit overdue",
     "loss in a closed book", "steady loss", "mirror gap", "delivered above contract",
+    "orphan at a hub",
 )  # fmt: skip
 GAPS = (KINDS[1], KINDS[2])
 """A claim above, and one below its book."""
@@ -119,6 +120,7 @@ class Closing:
     claims: Claims = field(default_factory=Claims)
     short_power: dict[int, float] = field(default_factory=dict)
     spoken_for: set[int] = field(default_factory=set)  # licensed operators whose licences are misused
+    hubs: list[tuple[int, int]] = field(default_factory=list)  # countries and chips that leave them again
     taken: set[tuple[int, int]] = field(
         default_factory=set
     )  # operators and chips that only planted lines bring together
@@ -305,7 +307,7 @@ def _difference(closing: Closing, first: int, number: int) -> list[dict[str, flo
         def error(received: float) -> float:
             return _lot_error(sds[0] * units, sds[1] * received)
 
-        got = _solved(units, lambda received: -surprise * error(received) / SRD_LINES)
+        got = solved(units, lambda received: -surprise * error(received) / SRD_LINES)
         lost = size * error(got)
     start = int(world.settings.months_start[3 + number % (world.settings.months // 3 - 2) * 3])
     rows = [line_row(world, chip, consignee, start + 5 + 15 * i, units, got=got) for i in range(SRD_LINES)]
@@ -579,7 +581,7 @@ def claims(closing: Closing) -> None:
     orgs, sites = list(_org_slots(closing)), list(_site_slots(closing))
     planted = _planted_claims(closing, orgs, sites)
     for slot in (*orgs, *sites, *_country_slots(closing)):
-        if slot not in planted:
+        if slot not in planted and (slot.kind != "country" or (slot.place, slot.scope) not in closing.hubs):
             _honest(closing, random, slot)
     _echoes(closing, random)
 
@@ -754,13 +756,13 @@ def _departs(closing: Closing, slot: Slot, sign: int, size: float) -> None:
         systematic, own = systematic + float(totals.systematic[also]), own + float(totals.random[also])
     spread = math.sqrt(systematic**2 + own)
     surprise = closing.surprise(size)
-    best = _solved(book, lambda best: sign * surprise * math.hypot(GRADE_SD["B"] * best, spread))
+    best = solved(book, lambda best: sign * surprise * math.hypot(GRADE_SD["B"] * best, spread))
     units = size * math.hypot(GRADE_SD["B"] * best, spread)
     place = said(closing, slot, best, quarter=0)
     _against(closing, slot, KINDS[1 if sign > 0 else 2], "GAP", units, [place], sigma=size)
 
 
-def _solved(start: float, change: Callable[[float], float]) -> float:
+def solved(start: float, change: Callable[[float], float]) -> float:
     """The whole number x = start + change(x) nearest to the fixed point."""
     x = start
     for _ in range(60):
@@ -774,7 +776,7 @@ def _beyond_contract(closing: Closing, slot: Slot, size: float | None) -> None:
     contracted = float(np.rint(installed / 2))
     if size is not None:
         surprise = closing.surprise(size)
-        contracted = _solved(installed, lambda x: -surprise * sd * math.hypot(installed, x))
+        contracted = solved(installed, lambda x: -surprise * sd * math.hypot(installed, x))
     units = installed - contracted if size is None else size * sd * math.hypot(installed, contracted)
     places = [
         said(closing, slot, installed, 0, quarter),
@@ -787,7 +789,7 @@ def _disagree(closing: Closing, slot: Slot, size: float) -> None:
     """Two houses that share nothing differ by a size; each may also be seen to depart from the book."""
     surprise, sd = closing.surprise(size), GRADE_SD["B"]
     one = float(np.rint(slot.book))
-    other = _solved(one, lambda x: surprise * sd * math.hypot(one, x))
+    other = solved(one, lambda x: surprise * sd * math.hypot(one, x))
     places = [said(closing, slot, best, house, 0) for best, house in ((one, 0), (other, 2))]
     units = size * sd * math.hypot(one, other)
     name = _against(closing, slot, KINDS[3], "CONFLICT", units, places, sigma=size)

@@ -24,6 +24,8 @@ PRICE_USD_PER_TPP = 1.6
 QUARTERS = 4
 STALE_DAYS = 90
 """What was told to be in transit so long before the last day should have come in: it is so by plan only."""
+LEAD_DAYS = 30
+"""After so many days the method presumes that a line has come in."""
 CHINA, HOME = COUNTRIES.index("CN"), COUNTRIES.index("US")
 
 
@@ -78,6 +80,8 @@ class Totals:
     ``to_china`` and ``in_us``: shipped to operators there, by chip, as far as the line names it. ``excess_...``: chips really
     received beyond the figures, for claims that are drawn around the truth. ``systematic``, ``random``: of the operators' books
     on the first claim day, the sum of the errors that one house makes alike, and the variance of the others.
+    ``year``: chips received or presumed so in the last twelve months by country
+    and scope, with both errors in the same way, and the chips that are told to have been received.
     """
 
     operators: np.ndarray
@@ -92,6 +96,7 @@ class Totals:
     excess_countries: np.ndarray
     systematic: np.ndarray
     random: np.ndarray
+    year: np.ndarray
     lines: int = 0
     chips: int = field(default=0)
 
@@ -111,6 +116,7 @@ class Totals:
             excess_countries=np.zeros((QUARTERS, len(COUNTRIES), scopes)),
             systematic=np.zeros((world.operators, scopes)),
             random=np.zeros((world.operators, scopes)),
+            year=np.zeros((4, len(COUNTRIES), scopes)),
         )
 
     def add(self, world: World, lines: Lines) -> None:
@@ -133,6 +139,10 @@ class Totals:
         shared, own = stated_errors(world, lines)
         _add(self.systematic, early, shared, operator, scope)
         _add(self.random, early, own, operator, scope)
+        came = np.where(np.isnan(lines.received), lines.shipped + LEAD_DAYS, lines.received)
+        late = counts & (came >= world.settings.months_start[-13]) & (came < world.settings.days)
+        for at, amount in enumerate((lines.chips, shared, own, lines.chips * np.isfinite(lines.received))):
+            _add(self.year[at], late, amount, lines.destination, scope)
         named = counts & (operator >= 0) & (lines.family < 0)
         _add(self.to_china, named & (lines.destination == CHINA), lines.chips, lines.chip)
         _add(self.in_us, named & (lines.destination == HOME), lines.chips, lines.chip)

@@ -43,7 +43,7 @@ class Ledger:
         yield ends.licences(self.world)
         yield whole.closed_books(self.world)
         planted = ends.planted_count(self.world)
-        counted = self.settings.lines - whole.line_count(self.settings)
+        counted = self.settings.lines - whole.line_count(self.settings) - whole.hub_count(self.settings)
         for chunk in moves.chunks(self.world, counted - planted):
             self.totals.add(self.world, chunk)
             yield moves.table(self.world, chunk)
@@ -54,10 +54,15 @@ class Ledger:
         chunk = whole.lines(self.closing, counted)
         self.totals.add(self.world, chunk)
         yield moves.table(self.world, chunk)
+        if whole.hub_count(self.settings):
+            chunk = whole.hub_lines(self.closing, counted + whole.line_count(self.settings))
+            self.totals.add(self.world, chunk)
+            yield moves.table(self.world, chunk)
         yield ends.licence_items(self.closing)
         ends.claims(self.closing)
         whole.count(self.closing)
         whole.trade(self.closing)
+        whole.hubs(self.closing)
         yield ends.claim_table(self.closing)
         yield ends.powers(self.closing)
         self._complete = True

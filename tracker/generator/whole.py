@@ -1,8 +1,9 @@
-"""Books that are declared whole, with a count at the end of every month; and both sides' statistics of trade.
+"""Books that are declared whole, with a count at the end of every month; hubs; and both sides' statistics of trade.
 
 A book belongs to a reserved operator, to whom no honest line goes, and to one chip: a line each month, a declaration that no
 other moved, and an auditor's counts. Of some books chips are lost between counts: all in one month, or a little in each, so that
-only the tests of the whole sequence can see it. The others are honest. Trade statistics are values of routes for the last year,
+only the tests of the whole sequence can see it. The others are honest. Of some countries that chips also leave, less is said to
+be installed at the end of the year than came in and stayed. Trade statistics are values of routes for the last year,
 by the exporting and by the importing country's customs; of some the importer's lies too low.
 """
 
@@ -27,6 +28,7 @@ from tracker.generator.closing import (
     line_row,
     old_chip,
     said,
+    solved,
 )
 from tracker.generator.lines import PRICE_USD_PER_TPP, Lines
 from tracker.generator.tables import HONEST_BOOKS, Ref, Settings, Table, as_date, dice
@@ -36,6 +38,7 @@ from tracker.generator.world import (
     COUNTRIES,
     GRADE_SD,
     OPEN,
+    TPP_H100,
     World,
     auditor_place,
     customs_place,
@@ -50,6 +53,9 @@ PERIODS = {"loss": 3, "steady": 10, "honest": 6}
 GROSS = 12.0
 """Size, in standard errors, of what is lost, and of mirror gaps, where differences are planted gross."""
 LOST_IN = 2
+HONEST_HUBS, SENT_ON = 2, 65.0
+LEAST_ORPHAN = 1_050.0
+"""H100-equivalents below which an orphan is not told: one significant quantity, and what the rounding of claims may take off."""
 HONEST_ROUTES, EXPORTERS = 20, ("US", "TW")
 READING = Parameters()
 
@@ -94,6 +100,68 @@ def lines(closing: Closing, first: int) -> Lines:
         for at, units in enumerate(book.receipts)
     ]
     return as_lines(world, rows, first)
+
+
+def hub_count(settings: Settings) -> int:
+    """Countries and chips that are followed through a hub; none in a ledger that is not longer than the year asked about."""
+    return settings.leaks + HONEST_HUBS if settings.months > 12 else 0
+
+
+def hub_lines(closing: Closing, first: int) -> Lines:
+    """A small line on from each hub: which makes it one."""
+    world, totals = closing.world, closing.totals
+    abroad = np.arange(1, len(OPEN))
+    before = (totals.countries.sum(axis=0) - totals.year[3])[abroad, :CHIPS]
+    h100e = (
+        totals.year[0][abroad, :CHIPS] * world.tpp * (before >= 256)
+    )  # there is something to count at both ends
+    order = np.argsort(-h100e, axis=None, kind="stable")[: hub_count(world.settings)]
+    closing.hubs += [(int(abroad[at // CHIPS]), int(at % CHIPS)) for at in order]
+    everywhere = world.country[world.first_operator :][: world.operators]
+    rows = []
+    for country, chip in closing.hubs:
+        others = np.flatnonzero(
+            ~world.watched & ~world.reserved & (everywhere != country) & (everywhere != 0)
+        )
+        consignee = world.first_operator + int(others[len(others) // 2])
+        day = int(world.settings.months_start[-6])
+        rows.append(line_row(world, chip, consignee, day, SENT_ON) | {"origin": country})
+    return as_lines(world, rows, first)
+
+
+def hubs(closing: Closing) -> None:
+    """What two houses say is installed in each hub, before the year and at its end; of some, less than came in and stayed."""
+    world, totals, s = closing.world, closing.totals, closing.world.settings
+    days = int(s.months_start[-13]) - 1, s.days - 1
+    for number, (country, chip) in enumerate(closing.hubs):
+        came, shared, own, told_in = (float(part[country, chip]) for part in totals.year)
+        before = float(np.rint(totals.countries[:, country, chip].sum() - told_in))
+        stayed = before + came - SENT_ON
+        planted = number < s.leaks
+        size = (closing.size(number) or GROSS) if planted else 0.0
+        surprise = closing.surprise(size)
+        fixed = math.sqrt((GRADE_SD["B"] * before) ** 2 + shared**2 + own)
+        after = _short_of(stayed, surprise, fixed)
+        slot = Slot("country", country, chip, 0.0, 0.0)
+        places = [said(closing, slot, figure, house, day=day)
+                  for figure, house, day in ((before, 0, days[0]), (after, 2, days[1]))]  # fmt: skip
+        if not planted:
+            continue
+        lost = size * math.hypot(fixed, GRADE_SD["B"] * after)
+        area = f"country:{COUNTRIES[country]}"
+        slugs, period = [claim_slug(world, place) for place in places], day_text(world, days[1])
+        told = "" if lost * float(world.tpp[chip]) / TPP_H100 >= LEAST_ORPHAN else POSSIBLE
+        name = closing.leak(
+            KINDS[19], "TRANS", area, chip, period, lost, "", told, sigma=closing.size(number), claim=slugs
+        )
+        closing.leak(
+            GAPS[1], "GAP", area, chip, period, lost, name, POSSIBLE, sigma=closing.size(number), claim=slugs
+        )
+
+
+def _short_of(stayed: float, size: float, fixed: float) -> float:
+    """The grade B figure that lies so many standard errors below; ``fixed``: the error of all the rest."""
+    return solved(stayed, lambda figure: -size * math.hypot(fixed, GRADE_SD["B"] * figure))
 
 
 def _month(world: World, at: int) -> int:
