@@ -54,7 +54,7 @@ def worker(
         log.close()
 
 
-def wait_for(question: Callable[[], bool], seconds: float = 40) -> None:
+def wait_for(question: Callable[[], bool], seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not question():
         assert time.monotonic() < until, "waited in vain"
