@@ -35,7 +35,7 @@ def test_everything_that_recurs_is_in_the_schedule_under_a_clear_name(schedule, 
     tasks = set(schedule.values_list("task", flat=True))
     assert {
         "tracker.reconcile_all", "tracker.verify_ledger", "tracker.screen_changes", "tracker.publish_reports",
-        "tracker.reap_runs",
+        "tracker.reap_runs", "tracker.reconcile_changes",
     } <= tasks  # fmt: skip
     assert tasks <= set(current_app.tasks), "a task that nobody can carry out"
     assert all(row.description and row.enabled for row in schedule)

@@ -216,6 +216,29 @@ def test_a_row_that_breaks_one_check_does_not_keep_the_others_from_being_looked_
     assert "check findings digests of the ledger broke off" in caplog.text
 
 
+def test_books_of_a_run_over_changes_come_out_of_all_entries_again(run):
+    Shipment.objects.filter(reference="synthetic-line-0").update(quantity=170)
+    Shipment.objects.filter(reference="synthetic-later-1").delete()
+    later = reconciliation.start_run(
+        "synthetic analyst",
+        parameters=Parameters(records="synthetic"),
+        mode=ReconciliationRun.Mode.INCREMENTAL,
+    )
+    reconciliation.finish_here(later.id)
+    later.refresh_from_db()
+    assert (later.status, later.base) == ("finished", run)
+    proof = services.prove("synthetic", only=["balances", "replay"])
+    assert proof.breaches == []
+    changed = later.cells.filter(area__key="site:synthetic-site-0", is_gone=False).earliest("month")
+    with past_the_triggers() as execute:
+        execute(
+            "UPDATE tracker_balancecell SET receipts = receipts + 1, book = book + 1 WHERE id = %s",
+            [changed.id],
+        )
+    proof = services.prove("synthetic", only=["replay"])
+    assert [breach["id"] for breach in proof.breaches] == [changed.id]
+
+
 def test_an_id_that_was_deleted_and_brought_back_begins_again():
     claim = factories.claim("synthetic-claim")
     pk = claim.id
