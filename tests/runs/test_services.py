@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from tests import factories
 from tests.reconciliation.test_worker_killed import blocked_on, database_url, wait_for
-from tracker.core.errors import BadInput
+from tracker.core.errors import BadInput, CannotReconcile
 from tracker.models import Finding, ReconciliationRun, RunPartition
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
@@ -194,6 +194,17 @@ def cancel_once_it_waits(run_id: int, told: list[float]) -> None:
 def cancel_elsewhere(run_id: int) -> None:
     services.cancel_run(run_id)
     connection.close()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_is_just_being_closed_cannot_be_stopped_and_nobody_waits_for_it(monkeypatch):
+    monkeypatch.setattr(services, "CANCEL_PATIENCE_MS", 100)
+    row = start()
+    with psycopg.connect(database_url()) as other:
+        other.execute("SELECT 1 FROM tracker_reconciliationrun WHERE id = %s FOR UPDATE", [row.id])
+        with pytest.raises(CannotReconcile, match="can no longer be stopped"):
+            services.cancel_run(row.id)
+    assert services.cancel_run(row.id)
 
 
 @pytest.mark.django_db(transaction=True)

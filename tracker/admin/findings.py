@@ -188,10 +188,15 @@ class ReconciliationRunAdmin(ReadOnlyAdmin):
     )
     def stop_run(self, request: HttpRequest, form: StopRunForm, object_id: str) -> HttpResponse:
         run = get_object_or_404(ReconciliationRun, pk=object_id)
-        if cancel_run(run.pk):
-            self.message_user(request, f"Run {run.key} is stopped.", messages.SUCCESS)
+        try:
+            stopped = cancel_run(run.pk)
+        except TrackerError as error:
+            self.message_user(request, str(error), messages.ERROR)
         else:
-            self.message_user(request, f"Run {run.key} was over already.", messages.WARNING)
+            words = "is stopped" if stopped else "was over already"
+            self.message_user(
+                request, f"Run {run.key} {words}.", messages.SUCCESS if stopped else messages.WARNING
+            )
         return htmx_redirect(marks.record_url("reconciliationrun", run.pk))
 
     @action(

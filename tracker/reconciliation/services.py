@@ -70,6 +70,8 @@ SHARE_LOCK = 7203  # first key of the advisory locks that workers hold on shares
 ATTEMPTS = 5
 """How often a share is tried before its run is given up: a share that kills its worker must not go round for ever."""
 GOING = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
+CANCEL_PATIENCE_MS = 5000
+"""How long who stops a run waits for its row, which is held for moments, or by who closes it."""
 ROWS_PER_SHARE = 20_000
 NAMED_CHANGES = 10
 """How many changed records the reopening of a discrepancy names."""
@@ -710,9 +712,20 @@ def held_locks(first_key: int) -> set[int]:
 
 
 def cancel_run(run_id: int) -> bool:
-    """Stop a run that has not finished; shares under way end without effect. False if it was over already."""
+    """Stop a run that has not finished; shares under way end without effect. False if it was over already.
+
+    Raises:
+        CannotReconcile: it is being closed: whoever closes it holds its row to the end.
+    """
     going = ReconciliationRun.objects.filter(id=run_id, status__in=GOING)
-    return bool(going.update(status=ReconciliationRun.Status.CANCELLED, finished_at=timezone.now()))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{CANCEL_PATIENCE_MS}ms"])
+            return bool(going.update(status=ReconciliationRun.Status.CANCELLED, finished_at=timezone.now()))
+    except OperationalError as error:
+        raise CannotReconcile(
+            "The run is just being closed and can no longer be stopped; look again in a minute."
+        ) from error
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------------
