@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.reconciliation import ledgers
 from tests.reconciliation.ledgers import MIXED, ONE, OPERATOR, RESELLER, SITE, TWO, UNSPECIFIED, VENDOR, days
@@ -261,6 +263,45 @@ def test_a_network_that_is_too_large_is_merged_and_says_so():
     assert whole.notes == ("the books of sites were added up, because the network has more than 3 of them",)
     smallest = smaller(ledger_network(books, Parameters()), books, largest=1)
     assert len(smallest.notes) == 2
+
+
+FIGURE = st.integers(0, 5000)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from((ONE, TWO, MIXED, UNSPECIFIED)), FIGURE, st.integers(0, 200), st.booleans()
+        ),
+        max_size=8,
+    ),
+    st.lists(st.tuples(st.sampled_from((ONE, TWO, MIXED)), FIGURE, st.booleans(), st.booleans()), max_size=4),
+)
+def test_whatever_is_reported_no_text_blames_and_no_estimate_is_negative(flows, counts):
+    rows = [
+        passage(chips, sd, scope=scope, **({"shipper_id": VENDOR, "destination_site_id": SITE} if inward else {"origin_site_id": SITE, "destination_site_id": SITE_B}))
+        for scope, chips, sd, inward in flows
+    ]  # fmt: skip
+    rows += [
+        stock(best, SITE if here else SITE_B, scope=scope, exact=exact) for scope, best, here, exact in counts
+    ]
+    results = found(closed(site_id=SITE), closed(site_id=SITE_B), *rows)
+    assert len({row.key for row in results}) == len(results)
+    for row in results:
+        assert not explain.forbidden_words(text_of(row) + row.headline)
+        assert len(row.sections) == len(explain.HEADINGS) - 1
+        for estimate in row.estimates:
+            exact_only = row.verdict == "exact figures differ"
+            assert (
+                estimate.estimate is None
+                or estimate.estimate > -1e-3
+                or exact_only
+                or estimate.status == "left out"
+            )
+            assert (estimate.estimate is None) == (
+                estimate.status == "unobservable"
+            ) or estimate.status == "left out"
 
 
 def test_the_order_of_the_books_does_not_matter():

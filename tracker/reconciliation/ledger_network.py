@@ -225,6 +225,7 @@ class _Builder:
         self.routes[route] += 1  # sums of one route differ in days, countries or parties
         name = f"{route}, {self.routes[route]}"
         since = next((days.start for days in (row.received, row.shipped) if days and days.start), None)
+        again = f", {self.routes[route]}" if self.routes[route] > 1 else ""
         is_figure = not (row.at_least or row.uncounted)
         amount = Quantity(row.chips, ss=row.systematic, sr=sqrt(row.random), key=row.house, grade=row.grade)
         told = explain.counted(row.lines or row.uncounted, "shipment line") + (
@@ -238,7 +239,7 @@ class _Builder:
             scope=row.scope,
             label=f"{row.scope.name} from {self._node(left)} to {self._node(arrived)} ({told})",
             terms=self._terms(name, row.scope),
-            key=f"{left} > {arrived}, {row.house}, from {since or 'the start'}",
+            key=f"{left} > {arrived}, {row.house}, from {since or 'the start'}{again}",
             area=touched[0],
             amount=amount if is_figure else None,
             limit=None if is_figure else replace(amount, bound="lower"),

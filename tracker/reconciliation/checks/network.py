@@ -18,6 +18,7 @@ report about them can be tested here. Nor why a report is wrong: it may count ot
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -93,7 +94,18 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
             network = replace(tied, reports=tuple(row for row in tied.reports if row.id not in limits))
             network, _ = with_violated(network, [limits[row.id] for row in tied.reports if row.id in limits])
             found += _Judged(network, whole, books, parameters).findings()
-    return found
+    return _told_apart(found)
+
+
+def _told_apart(found: list[Finding]) -> list[Finding]:
+    """Results that would pass for the same discrepancy are numbered."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    rows = []
+    for row in found:
+        seen[row.key] += 1
+        again = f", {seen[row.key]}" if seen[row.key] > 1 else ""
+        rows.append(replace(row, counterpart=_short(row.counterpart + again, KEY_LIMIT)) if again else row)
+    return rows
 
 
 @dataclass
