@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.reconciliation.networks import dense, networks
 from tracker.core.errors import BadInput
 from tracker.core.quantity import Quantity
+from tracker.reconciliation import adjustment
 from tracker.reconciliation.adjustment import bounded, by_name, solve, with_violated, worth_verifying
 from tracker.reconciliation.network import Balance, Network, Report, balances_of, merged, without
 
@@ -174,6 +175,29 @@ def test_bounded_flows_are_not_negative_and_fit_worse(network):
         pins = tuple(Balance(f"at zero: {name}", {name: 1.0}) for name in found.at_zero if name != flow)
         free = solve(replace(network, balances=network.balances + pins))
         assert free.estimates[network.flows.index(flow)] <= 1e-6
+
+
+def test_a_flow_that_exact_figures_force_below_zero_is_named_and_not_held():
+    edges = (("in", "env", "n"), ("out", "n", "env"), ("left", "n", "env"))
+    found = bounded(chain(report("in", 5), report("out", 8), edges=edges))
+    assert (found.at_zero, found.forced) == ((), ("left",))
+    assert found.solution.estimates[2] == -3
+
+
+def test_many_negative_flows_are_held_together_to_the_same_end(monkeypatch):
+    flows = tuple(f"f{i}" for i in range(8))
+    edges = (("in", "env", "n"), *((flow, "n", "env") for flow in flows))
+    reports = (
+        report("in", 100, 10),
+        *(report(flow, 150 if flow == "f0" else 2 + i, 10) for i, flow in enumerate(flows)),
+    )
+    network = chain(*reports, edges=edges)
+    one_by_one = bounded(network)
+    monkeypatch.setattr(adjustment, "TOGETHER", 1)
+    together = bounded(network)
+    assert len(one_by_one.at_zero) > 1
+    assert together.at_zero == one_by_one.at_zero
+    assert together.solution.estimates == pytest.approx(one_by_one.solution.estimates)
 
 
 def test_a_one_sided_claim_counts_only_while_it_is_violated():

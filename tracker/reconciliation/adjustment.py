@@ -41,6 +41,8 @@ FLOOR = 0.1
 """Least share of a report's variance by which its adjustment is judged, so that what nothing checks is not accused."""
 NEGLIGIBLE = 1e-9
 """What is this small beside its own parts is rounding."""
+TOGETHER = 20
+"""More negative flows than these are held at zero together rather than one by one."""
 CHUNK = 512
 
 
@@ -55,11 +57,12 @@ class Contradiction:
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """The estimate with no flow below zero: ``at_zero`` are those held there."""
+    """The estimate with no flow below zero: ``at_zero`` are those held there, ``forced`` those that exact figures keep below."""
 
     unbounded: Solution
     solution: Solution
     at_zero: tuple[str, ...]
+    forced: tuple[str, ...] = ()
 
 
 # --- the reduction ------------------------------------------------------------------------------------------------------
@@ -490,19 +493,20 @@ def _multipliers(reduced: _Reduced) -> Numbers:
 def bounded(network: Network) -> Bounded:
     """The estimate with every flow at least zero, by holding the most negative one at zero until none is left.
 
-    One that could be let go again to advantage is let go (active set method); a set of flows is never tried twice.
+    The sum that a report is about is no flow by itself, but it is held as well: its members may not be told apart. What could be
+    let go again to advantage is let go (active set method); a set is never tried twice. Where very many are negative they are
+    held together first. What exact figures force below zero stays there and is named.
     """
     plain = solve(network)
+    terms = {name: {name: 1.0} for name in network.flows}
+    terms |= {row.id: dict(row.terms) for row in network.reports if _is_sum(row)}
     solution, tried = plain, {frozenset[str]()}
     held: list[str] = []
+    forced: list[str] = []
     while True:
-        least = -NEGLIGIBLE * max(1.0, float(np.abs(solution._reduced.known).max(initial=0.0)))
-        values = np.where(np.isnan(solution.estimates), 0.0, solution.estimates)
-        values[[network.flows.index(name) for name in held]] = 0.0
-        worst = int(values.argmin()) if len(values) else -1
-        if worst >= 0 and values[worst] < least:
-            attempt = [*held, network.flows[worst]]
-        else:
+        negative = _negative(solution, {*held, *forced})
+        attempt = held + negative[: 1 if len(negative) <= TOGETHER else None]
+        if not negative:
             strains = solution.pull[len(solution.pull) - len(held) :] if held else np.zeros(0)
             if not held or strains.min() >= -NEGLIGIBLE * max(1.0, float(np.abs(solution.pull).max())):
                 break
@@ -510,10 +514,29 @@ def bounded(network: Network) -> Bounded:
         if frozenset(attempt) in tried:
             break
         tried.add(frozenset(attempt))
-        held = attempt
-        pins = tuple(Balance(f"at zero: {name}", {name: 1.0}) for name in held)
-        solution = solve(replace(network, balances=network.balances + pins))
-    return Bounded(plain, solution, tuple(sorted(held, key=network.flows.index)))
+        pins = tuple(Balance(f"at zero: {name}", terms[name]) for name in attempt)
+        candidate = solve(replace(network, balances=network.balances + pins))
+        if len(attempt) == len(held) + 1 and len(candidate.contradictions) > len(solution.contradictions):
+            forced.append(attempt[-1])
+            continue
+        held, solution = attempt, candidate
+    order = list(terms).index
+    return Bounded(plain, solution, tuple(sorted(held, key=order)), tuple(sorted(forced, key=order)))
+
+
+def _is_sum(row: Report) -> bool:
+    return len(row.terms) > 1 and all(factor > 0 for factor in row.terms.values())
+
+
+def _negative(solution: Solution, settled: set[str]) -> list[str]:
+    """Flows and reported sums whose estimate is below zero, the most negative first, but for those settled."""
+    least = -NEGLIGIBLE * max(1.0, float(np.abs(solution._reduced.known).max(initial=0.0)))
+    network = solution.network
+    values = dict(zip(network.flows, solution.estimates.tolist(), strict=True))
+    sums = zip(network.reports, solution.adjusted.tolist(), strict=True)
+    values |= {row.id: value for row, value in sums if _is_sum(row)}
+    rows = [(value, name) for name, value in values.items() if value < least and name not in settled]
+    return [name for _, name in sorted(rows, key=lambda row: row[0])]
 
 
 def with_violated(network: Network, bounds: Sequence[Report]) -> tuple[Network, tuple[str, ...]]:

@@ -77,6 +77,8 @@ PARTITION = "network"
 
 FORMULA = "gamma = r' S^-1 r on rank S degrees of freedom; T = (h' S^-1 r)^2 / (h' S^-1 h); b = (h' S^-1 r) / (h' S^-1 h)"
 NAME_LIMIT, KEY_LIMIT = 120, 200
+SPECK = 1e-6
+"""Chips that are the rounding of arithmetic."""
 SHOWN = 6
 """Other reports about the same places that a text shows."""
 CANDIDATES, NAMED_FIRST = 200, 5
@@ -397,7 +399,8 @@ class _Judged:
 
     def _estimate(self, entry: Entry, value: float, sd: float, is_in: bool) -> Estimate:
         told = not np.isnan(value)
-        pinned = len(entry.terms) == 1 and next(iter(entry.terms)) in self.final.at_zero
+        names = {entry.id, *entry.terms} if len(entry.terms) == 1 else {entry.id}
+        pinned = bool(names & set(self.final.at_zero))
         status = (
             "left out" if entry.amount and not is_in
             else "pinned" if pinned
@@ -408,11 +411,22 @@ class _Judged:
             notes.append("left out as most likely wrong")
         elif entry.amount and not self._is_checked.get(entry.id, True):
             notes.append("nothing checks it")
+        if names & set(self.final.forced):
+            notes.append("below zero: exact figures leave no other way, so that something came in unrecorded")
+        estimate = None if np.isnan(value) else 0.0 if pinned or abs(value) < SPECK else value
         return Estimate(
-            self.name, entry.kind, entry.from_node, entry.to_node, scopes.key(entry.scope), status,
-            entry.amount.mu if entry.amount else None, entry.amount.s if entry.amount else None,
-            (0.0 if pinned else value) if told else None, sd if told and not np.isnan(sd) else None, "; ".join(notes),
-        )  # fmt: skip
+            component=self.name,
+            kind=entry.kind,
+            from_node=entry.from_node,
+            to_node=entry.to_node,
+            scope=scopes.key(entry.scope),
+            status=status,
+            reported=entry.amount.mu if entry.amount else None,
+            reported_sd=entry.amount.s if entry.amount else None,
+            estimate=estimate,
+            sd=None if estimate is None or np.isnan(sd) else sd,
+            note="; ".join(notes),
+        )
 
     @cached_property
     def _is_checked(self) -> dict[str, bool]:
