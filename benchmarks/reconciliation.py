@@ -8,8 +8,8 @@ next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
 - *theirs*: one INSERT .. SELECT with the sort plan (``enable_hashagg=off``, 256 MB of work memory): receipts, dispatches, book and
   its standard deviation by area (site, organization, ownership group, country), chip and month, into a table with a primary key.
   It checks nothing.
-- *ours*: the shares of a run that read lines: every line read, cells of the same areas (and the world), differences between shipper
-  and receiver tested singly and by lots, days and running balances checked, cells and suspects written; by ``--workers`` processes.
+- *ours*: the shares of a run that read lines: every line read, cells of the same areas (and the world), differences between
+  shipper and receiver tested singly and by lots, days and running balances checked, cells and suspects written; by ``--workers`` processes.
 - *closing*: false alarms controlled, findings written, cells indexed and hung in. Planted faults are counted.
 - *incremental*: one line and 1 % of the lines corrected, books and suspects brought up to date; against the full run.
 """

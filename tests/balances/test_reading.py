@@ -59,9 +59,9 @@ def test_a_figure_in_a_column_is_the_distribution_of_the_figure_alone(value, uni
     assert isinstance(alone, Quantity)
     assert column.usable[0] == (alone.bound != "upper")
     assert column.floor[0] == (alone.bound == "lower")
-    assert column.mu[0] == pytest.approx(alone.mu, abs=CHIP_STEP)
-    assert column.systematic[0] == pytest.approx(alone.ss, abs=ERROR_STEP)
-    assert column.random[0] == pytest.approx(alone.sr**2, abs=VARIANCE_STEP)
+    assert column.mu[0] == pytest.approx(alone.mu, rel=1e-12, abs=CHIP_STEP)
+    assert column.systematic[0] == pytest.approx(alone.ss, rel=1e-12, abs=ERROR_STEP)
+    assert column.random[0] == pytest.approx(alone.sr**2, rel=1e-12, abs=VARIANCE_STEP)
 
 
 def test_sums_of_steps_do_not_depend_on_their_order():
