@@ -20,7 +20,7 @@ PLANTED = {"DATE": 25, "SRD": 40, "RUNNING": 30}
 PLANTS = (
     # shipped half a year before its chip was
     "UPDATE tracker_shipment SET shipped_on = DATE '2021-06-01', shipped_on_latest = NULL WHERE id IN (SELECT id FROM"
-    " tracker_shipment WHERE reference LIKE 'synthetic-1%%' AND shipper_id - (SELECT min(shipper_id) FROM tracker_shipment) < 8"
+    " tracker_shipment WHERE reference LIKE 'synthetic-1%%' AND shipper_id IN (SELECT vendor_id FROM tracker_chip)"
     " AND status = 'received' AND quantity_by_receiver IS NULL AND consignment = '' ORDER BY id LIMIT {dates})",
     # 4,000 chips more shipped than received, of a lot that has no other line
     "INSERT INTO tracker_shipment (reference, consignment, chip_id, quantity, bound, is_exact, unit, quantity_by_shipper,"
@@ -40,13 +40,15 @@ STOCK = """
 INSERT INTO tracker_shipment (reference, consignment, chip_id, quantity, bound, is_exact, unit, grade_by_shipper,
   grade_by_receiver, shipped_on, shipped_on_presumed, received_on, received_on_presumed, shipper_id, consignee_id, end_user_id,
   origin_country, destination_country, status, source_id, grade, confidence, verification, is_synthetic, note)
-SELECT 'synthetic-stock-' || r || '-' || k, '', c.base + (r * 7 + k) % {chips}, 4000000, '', false, 'chips', 'B', 'B',
-  DATE '2022-01-05', false, DATE '2022-01-20', false, o.base, o.base + 10 + r, o.base + 10 + r, 'US', 'US', 'received',
+SELECT 'synthetic-stock-' || r || '-' || k, '', c.base + (r * 7 + k) % {chips},
+  CASE WHEN r * 5 + k < {unstocked} THEN 10 ELSE 4000000 END, '', false, 'chips', 'B', 'B',
+  DATE '2022-01-05', false, DATE '2022-01-20', false,
+  (SELECT vendor_id FROM tracker_chip v WHERE v.id = c.base + (r * 7 + k) % {chips}),
+  o.base + 10 + r, o.base + 10 + r, 'US', 'US', 'received',
   s.base, 'B', 'likely', 'synthetic', true, ''
 FROM generate_series(0, {resellers} - 1) r, generate_series(0, 4) k,
   (SELECT min(id) AS base FROM tracker_organization WHERE slug LIKE 'synthetic-o%%') o,
   (SELECT min(id) AS base FROM tracker_chip) c, (SELECT min(id) AS base FROM tracker_source) s
-WHERE r * 5 + k >= {unstocked}
 """
 
 LINES = """
@@ -59,7 +61,8 @@ SELECT 'synthetic-' || i, '', chip, q, '', r9 < 0.02, CASE WHEN server THEN 'ser
   CASE WHEN r2 < 0.7 AND day < DATE '2025-11-15' THEN CASE WHEN r9 < 0.02 THEN q ELSE
     greatest(1, round(q * (1 + 0.02 * (r3 + r4 - 1)))) END END,
   'B', 'B', day, CASE WHEN r5 < 0.05 THEN day + 6 END, false,
-  CASE WHEN r6 < 0.85 THEN day + 8 + floor(30 * r7)::int END, false, shipper, consignee,
+  CASE WHEN r6 < 0.85 THEN day + 8 + floor(30 * r7)::int END, false,
+  coalesce(shipper, (SELECT vendor_id FROM tracker_chip c WHERE c.id = x.chip)), consignee,
   CASE WHEN r8 < 0.9 THEN consignee END, CASE WHEN reseller THEN 'SG' ELSE (ARRAY['US','TW','TW'])[1 + floor(3 * r1)::int] END,
   (ARRAY['US','US','US','US','HK','SG','MY','AE','SA','IN','DE','NL','GB','JP','KR','TW','VN','TH','IL','FR'])
     [1 + floor(20 * r3)::int],
@@ -74,7 +77,7 @@ FROM (
     d.base + floor({sites} * power(r13, 3))::int AS site,
     o.base + 10 + {resellers} + floor(({organizations} - {resellers} - 10) * power(r14, 3))::int AS
       consignee,
-    CASE WHEN r0 < 0.25 THEN o.base + 10 + rs ELSE o.base + floor(8 * r12)::int END AS shipper,
+    CASE WHEN r0 < 0.25 THEN o.base + 10 + rs END AS shipper,
     c.base + CASE WHEN r0 < 0.25 THEN (rs * 7 + floor(5 * r13)::int) % {chips}
       ELSE floor({chips} * power(r15, 3))::int END AS chip
   FROM generate_series(1, {rows}) i

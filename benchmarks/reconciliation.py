@@ -5,11 +5,12 @@
 Works in a database of its own ("benchmark_reconciliation"), made at the start and dropped at the end (``--keep`` keeps it for the
 next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
 
-- *theirs*: one INSERT .. SELECT with the sort plan (``enable_hashagg=off``, 256 MB of work memory): receipts, dispatches, book and
-  its standard deviation by area (site, organization, ownership group, country), chip and month, into a table with a primary key.
-  It checks nothing.
+- *theirs*: one INSERT .. SELECT with the sort plan (``enable_hashagg=off``, 256 MB of work memory): receipts, dispatches, book
+  and its standard deviation by area (site, organization, ownership group, country), chip and month, into a table with a primary
+  key. It checks nothing.
 - *ours*: the shares of a run that read lines: every line read, cells of the same areas (and the world), differences between
-  shipper and receiver tested singly and by lots, days and running balances checked, cells and suspects written; by ``--workers`` processes.
+  shipper and receiver tested singly and by lots, days and running balances checked, cells and suspects written; by ``--workers``
+  processes.
 - *closing*: false alarms controlled, findings written, cells indexed and hung in. Planted faults are counted.
 - *incremental*: one line and 1 % of the lines corrected, books and suspects brought up to date; against the full run.
 """
@@ -136,14 +137,13 @@ class Bench:
 
 def work(ids: list[int]) -> None:
     """What a worker process does: its shares, and what memory it took."""
-    from resource import RUSAGE_SELF, getrusage
-
+    from tracker.core.memory import peak_mb
     from tracker.reconciliation import services
 
     for pk in ids:
         assert services.begin_share(pk)
         services.run_share(pk)
-    print(getrusage(RUSAGE_SELF).ru_maxrss // 1024)
+    print(peak_mb())
 
 
 def connect() -> None:

@@ -46,6 +46,7 @@ def same_as_afresh(base: ReconciliationRun) -> ReconciliationRun:
     afresh.refresh_from_db()
     assert afresh.mode == "full"
     assert books(forward) == books(afresh)
+    assert forward.counts["cells"] == len(books(forward))
     assert forward.counts["tests"] == afresh.counts["tests"]
     assert forward.findings_sha256 == afresh.findings_sha256
     ReconciliationRun.objects.filter(id=afresh.id).update(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Any
 
 import numpy as np
-from django.db import connection
+from django.db import DatabaseError, connection
 from psycopg import ClientCursor
+from psycopg import Error as PostgresError
+from psycopg.pq import ExecStatus
 
 from tracker.balances.books import CELL, KINDS, Columns, Groups, Places, country_code, membership, none, taken
 from tracker.balances.reading import EPOCH, LINE, Array, months
@@ -75,30 +78,38 @@ def line_chunks(
 def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterator[Array]:
     """The rows of a query through binary COPY, as records of ``columns``, at most :data:`CHUNK` at a time.
 
-    Below the cursor, because a cursor hands out one Python object for each row, and rows go by the million here.
+    Below the cursor, because a cursor hands out one Python object for each row, and rows go by the million here. Until the last
+    chunk is read the connection takes no other query.
     """
     connection.ensure_connection()
     raw = connection.connection
     query = ClientCursor(raw).mogrify(f"COPY ({sql}) TO STDOUT (FORMAT binary)", list(params))
     result = raw.pgconn.exec_(query.encode())
-    if result.status != 3:  # PGRES_COPY_OUT
-        raise _error(result.error_message)
+    if result.status != ExecStatus.COPY_OUT:
+        raise DatabaseError(result.get_error_message())
     size = layout(columns).itemsize
-    held = bytearray()
-    skip = len(HEADER)
-    while True:
-        count, data = raw.pgconn.get_copy_data(0)
-        if count <= 0:
-            break
-        held += data
-        if len(held) >= skip + CHUNK * size:
-            yield unpacked(held[skip:], columns)
-            held, skip = bytearray(), 0
-    last = raw.pgconn.get_result()
-    while (following := raw.pgconn.get_result()) is not None:
-        last = following
-    if count == -2 or (last is not None and last.status == 7):  # PGRES_FATAL_ERROR
-        raise _error(last.error_message if last is not None else raw.pgconn.error_message)
+    held, skip = bytearray(), len(HEADER)
+    try:
+        while True:
+            with connection.wrap_database_errors:
+                count, data = raw.pgconn.get_copy_data(0)
+            if count <= 0:
+                break
+            held += data
+            if len(held) >= skip + CHUNK * size:
+                yield unpacked(held[skip:], columns)
+                held, skip = bytearray(), 0
+    except (
+        BaseException
+    ):  # whoever reads gave up: the connection must not be left in the middle of handing out rows
+        raw.pgconn.get_cancel().cancel()
+        with suppress(PostgresError):
+            while raw.pgconn.get_copy_data(0)[0] > 0:
+                pass
+        _ended(raw.pgconn)
+        raise
+    if failed := [one for one in _ended(raw.pgconn) if one.status == ExecStatus.FATAL_ERROR]:
+        raise DatabaseError(failed[0].get_error_message())
     body = held[skip:]
     if body.endswith(TRAILER):
         body = body[: -len(TRAILER)]
@@ -106,10 +117,12 @@ def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterat
         yield unpacked(body, columns)
 
 
-def _error(message: bytes) -> Exception:
-    from django.db.utils import DatabaseError
-
-    return DatabaseError(message.decode(errors="replace").strip())
+def _ended(below: Any) -> list[Any]:
+    """The results that a connection still holds; after the last it takes queries again."""
+    found = []
+    while (result := below.get_result()) is not None:
+        found.append(result)
+    return found
 
 
 def line_counts(at: datetime, synthetic: bool) -> dict[int, int]:
@@ -130,10 +143,11 @@ def of_scopes(scopes: Sequence[int]) -> tuple[str, list[Any]]:
     return "(chip_id = ANY(%s) OR family_id = ANY(%s))", [chips, families]
 
 
-def places(at: datetime, stakes: Sequence[Stake], world: Any) -> Places:
+def places(at: datetime, stakes: Sequence[Stake], world: Any, of: set[int] | None = None) -> Places:
     """Sites with countries, organizations that are no single holder, and ownership groups, as known at an instant.
 
-    ``world``: the condition that keeps real and synthetic records apart.
+    ``world``: the condition that keeps real and synthetic records apart. ``of``: organizations whose groups are asked
+    for, None for all.
     """
     sites = list(DataCenter.objects.known_at(at).filter(world).order_by("id").values_list("id", "country"))
     aggregates = Organization.objects.known_at(at).filter(is_aggregate=True).order_by("id")
@@ -141,30 +155,51 @@ def places(at: datetime, stakes: Sequence[Stake], world: Any) -> Places:
         site_ids=np.array([pk for pk, _ in sites], np.int64),
         site_countries=np.array([country_code(country) for _, country in sites], np.int64),
         aggregates=np.array(list(aggregates.values_list("id", flat=True)), np.int64),
-        groups=groups(stakes),
+        groups=groups(stakes, of),
     )
 
 
-def groups(stakes: Sequence[Stake]) -> Groups:
+def groups(stakes: Sequence[Stake], of: set[int] | None = None) -> Groups:
     """Ownership groups by day: each organization with an owner, or owning others, under its one ultimate parent.
 
     An organization with several ultimate parents, or with one that cannot be told, is in no group for those days: its chips would
     be counted with somebody who may not hold them.
     """
-    changes = sorted({day for s in stakes for day in (s.period.start, s.period.end) if day is not None})
     spans: dict[int, list[tuple[int, int]]] = {}
-    people = sorted({int(org) for s in stakes for org in (s.owner, s.owned)})
-    for day, number in [(date.min, -(2**30)), *((day, (day - EPOCH).days) for day in changes)]:
-        above = stakes_above(stakes, day)
-        tied = {int(org) for s in stakes if s.period.holds(day) for org in (s.owner, s.owned)}
-        for org in people:
-            found = tops(org, above) if org in tied else None
-            parent = int(found.parents[0]) if found and found.are_known and len(found.parents) == 1 else 0
-            steps = spans.setdefault(org, [])
-            if not steps or steps[-1][1] != parent:
-                steps.append((number, parent))
+    for mine in _tied(stakes):
+        if of is not None and not any(int(s.owner) in of or int(s.owned) in of for s in mine):
+            continue
+        # one at a time: whoever is tied by no stake to a change is not asked again because of it
+        changes = sorted({day for s in mine for day in (s.period.start, s.period.end) if day is not None})
+        people = sorted({int(org) for s in mine for org in (s.owner, s.owned)})
+        for day, number in [(date.min, -(2**30)), *((day, (day - EPOCH).days) for day in changes)]:
+            above = stakes_above(mine, day)
+            tied = {int(org) for s in mine if s.period.holds(day) for org in (s.owner, s.owned)}
+            for org in people:
+                found = tops(org, above) if org in tied else None
+                parent = int(found.parents[0]) if found and found.are_known and len(found.parents) == 1 else 0
+                steps = spans.setdefault(org, [])
+                if not steps or steps[-1][1] != parent:
+                    steps.append((number, parent))
     kept = {org: steps for org, steps in spans.items() if any(parent for _, parent in steps)}
     return membership(kept)
+
+
+def _tied(stakes: Sequence[Stake]) -> list[list[Stake]]:
+    """The stakes, apart by who is tied to whom by any of them on any day."""
+    above: dict[int, int] = {}
+
+    def top(org: int) -> int:
+        while above.setdefault(org, org) != org:
+            above[org] = org = above[above[org]]
+        return org
+
+    for stake in stakes:
+        above[top(int(stake.owner))] = top(int(stake.owned))
+    found: dict[int, list[Stake]] = {}
+    for stake in stakes:
+        found.setdefault(top(int(stake.owner)), []).append(stake)
+    return list(found.values())
 
 
 def scope_names(at: datetime) -> dict[int, str]:

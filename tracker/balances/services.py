@@ -122,6 +122,21 @@ def finish_cells(run_id: int) -> None:
         cursor.execute(f"ANALYZE {table}")
 
 
+def cell_count(run_id: int, earlier: Sequence[int], standing: int) -> int:
+    """Cells of the books of a run that goes on from others: those that stood, and what its own cells add or take away.
+
+    ``earlier``: the layers it goes on from. ``standing``: the number of cells in their books.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT coalesce(sum((NOT c.is_gone)::int - coalesce((NOT e.is_gone)::int, 0)), 0) FROM tracker_balancecell c"
+            " LEFT JOIN LATERAL (SELECT is_gone FROM tracker_balancecell o WHERE o.run_id = ANY(%s) AND o.area_id = c.area_id"
+            " AND o.scope_id = c.scope_id AND o.month = c.month ORDER BY o.run_id DESC LIMIT 1) e ON true WHERE c.run_id = %s",
+            [list(earlier), run_id],
+        )
+        return standing + int(cursor.fetchone()[0])
+
+
 def drop_cells(run_id: int) -> None:
     """Forget the cells of a run that came to nothing or is no longer wanted."""
     with transaction.atomic(), connection.cursor() as cursor:

@@ -77,10 +77,15 @@ def changed_since(at: datetime) -> bool:
     )
 
 
+def tables_rewritten(since: datetime, at: datetime) -> set[str]:
+    """Names of the tables of which a record was changed or deleted after ``since`` and until ``at``; new records do not count."""
+    ended = RecordVersion.objects.filter(superseded_at__gt=since, superseded_at__lte=at)
+    return set(ended.order_by().values_list("table_name", flat=True).distinct())
+
+
 def tables_changed(since: datetime, at: datetime) -> set[str]:
     """Names of the tables of which a record was written, changed or deleted after ``since`` and until ``at``."""
-    ended = RecordVersion.objects.filter(superseded_at__gt=since, superseded_at__lte=at)
-    found = set(ended.order_by().values_list("table_name", flat=True).distinct())
+    found = tables_rewritten(since, at)
     for model in apps.get_models():
         if issubclass(model, Versioned) and not model._meta.proxy and model._meta.db_table not in found:
             written = model._base_manager.filter(recorded_at__gt=since, recorded_at__lte=at)

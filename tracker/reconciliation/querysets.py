@@ -417,12 +417,23 @@ class Ledger:
             "grade", "quantity_by_shipper", "quantity_by_receiver", "grade_by_shipper", "grade_by_receiver", "shipped_on",
             "shipped_on_latest", "received_on", "received_on_latest", "shipper_id", "consignee_id", "end_user_id",
             "origin_country", "destination_country", "origin_id", "destination_id", "onward_of_id", "licence_id", "status",
-            "source_id", "note", "shipper__slug", "consignee__slug", "consignment",
+            "source_id", "note", "consignment",
             "kind",
         )  # fmt: skip
         rows = list(self.known(Shipment).filter(where, self.of_world()).order_by("id").values(*fields))
         sources = self.sources(row["source_id"] for row in rows)
+        self._read_slugs(pk for row in rows for pk in (row["shipper_id"], row["consignee_id"]))
         return tuple(self._movement(row, sources[row["source_id"]]) for row in rows)
+
+    @cached_property
+    def _slugs(self) -> dict[int, str]:
+        return {}
+
+    def _read_slugs(self, ids: Iterable[int | None]) -> None:
+        """Names of organizations, read once: joined to lines as known at an instant, all of them would be read each time."""
+        wanted = {pk for pk in ids if pk} - self._slugs.keys()
+        if wanted:
+            self._slugs.update(self.known(Organization).filter(id__in=wanted).values_list("id", "slug"))
 
     def _movement(self, row: Mapping[str, Any], source: SourceRow) -> MovementRow:
         bound, figure = row["bound"], float(row["quantity"])
@@ -460,8 +471,8 @@ class Ledger:
             onward_of_id=row["onward_of_id"],
             licence_id=row["licence_id"],
             status=row["status"],
-            shipper_key=f"org:{row['shipper__slug']}",
-            receiver_key=f"org:{row['consignee__slug']}",
+            shipper_key=f"org:{self._slugs.get(row['shipper_id'])}",
+            receiver_key=f"org:{self._slugs.get(row['consignee_id'])}",
             source=source,
             note=row["note"],
             consignment=row["consignment"],
@@ -917,10 +928,13 @@ class Ledger:
 
     def chain_books(self, kind: str, holder: int, scope: int) -> Books:
         """All that may have moved one organization's or site's book of a scope: a chain, whole."""
-        near = (
-            Q(consignee_id=holder) | Q(end_user_id=holder) | Q(shipper_id=holder) | Q(destination__operator_id=holder)
-            | Q(origin__operator_id=holder)
-        ) if kind == "org" else Q(destination_id=holder) | Q(origin_id=holder)  # fmt: skip
+        sites = [holder]
+        near = Q()
+        if kind == "org":
+            sites = list(self.known(DataCenter).filter(operator_id=holder).values_list("id", flat=True))
+            near = Q(consignee_id=holder) | Q(end_user_id=holder) | Q(shipper_id=holder)
+        if sites:  # keys, not a join: each condition has an index of its own
+            near |= Q(destination_id__in=sites) | Q(origin_id__in=sites)
         asked = self.numbered_scopes[scope]
         tied = [key for key, other in self.scopes.items() if scopes.may_overlap(other, asked, self.chips)]
         of_scope = Q(chip_id__in=[pk for kind, pk in tied if kind == "chip"])
@@ -1032,7 +1046,8 @@ class Ledger:
         people |= {i for licence in licences for i in (licence.consignee_id, licence.end_user_id)}
         all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
         people |= {site.operator_id for site in all_sites.values()}
-        people |= {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
+        if judged:  # a verdict may rest on anybody who stands above a party
+            people |= {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
         organizations = self.organizations(people)
         judgements = verdicts(movements, self.specs, self.parties, self.rules) if judged else {}
         for movement in movements:

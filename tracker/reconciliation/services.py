@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from io import BytesIO
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 from time import perf_counter
 from typing import Any
 
@@ -27,15 +26,22 @@ from django.utils import timezone
 
 from tracker.balances.books import KINDS as AREA_KINDS
 from tracker.balances.books import ORG, Columns, Ends, Places, cells, changes, ends, flows, kinds_and_objects
-from tracker.balances.models import BalanceCell
 from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
 from tracker.balances.reading import LINE, Array, amounts
-from tracker.balances.services import begin_cells, bring_forward, finish_cells, register_areas, write_cells
+from tracker.balances.services import (
+    begin_cells,
+    bring_forward,
+    cell_count,
+    finish_cells,
+    register_areas,
+    write_cells,
+)
 from tracker.claims.models import Claim
 from tracker.core.errors import BadInput, CannotReconcile
+from tracker.core.memory import peak_mb
 from tracker.core.period import quarter
 from tracker.core.quantity import stored
-from tracker.core.services import changed_since, settled_instant, tables_changed
+from tracker.core.services import changed_since, settled_instant, tables_changed, tables_rewritten
 from tracker.core.version import VERSION
 from tracker.datacenters.models import DataCenter
 from tracker.judgement.querysets import stakes
@@ -132,7 +138,8 @@ def start_run(
     run.signature = _signature(run)
     if mode == ReconciliationRun.Mode.INCREMENTAL and (base := base_of(run)):
         run.mode, run.base = mode, base
-    register_areas()
+    if not run.base or tables_changed(run.base.as_known_at, at) & ADDED_TO:
+        register_areas()
     shares = [_LineShare(np.empty(0, np.int64), 0)] if run.base else _line_shares(run)
     with transaction.atomic():
         run.key = _next_key(at)
@@ -212,11 +219,13 @@ TAKEN_IN = frozenset(
     f"tracker_{name}"
     for name in (
         "shipment", "shipmentclaim", "claim", "claimconflict", "licence", "licenceitem", "sitepower", "datacenterstatus",
-        "datacenteruser", "balanceplug", "alias", "methodparameter", "ruledraft", "source",
+        "datacenteruser", "balanceplug", "alias", "methodparameter", "ruledraft",
     )
 )  # fmt: skip
 """Tables whose changes books can take in: lines by their cells, the others because no book reads them (parameters that bear on a
 run stand among its own). A change of a chip, owner, place or declaration may move any book, and is met by a full run."""
+ADDED_TO = frozenset({"tracker_source", "tracker_organization", "tracker_datacenter"})
+"""Tables to which books can take in new records: nothing that stands was about them. A record that changed is another matter."""
 
 
 def base_of(run: ReconciliationRun) -> ReconciliationRun | None:
@@ -231,7 +240,9 @@ def base_of(run: ReconciliationRun) -> ReconciliationRun | None:
     )  # fmt: skip
     if base is None or len(base.layers) >= LAYERS:
         return None
-    return base if tables_changed(base.as_known_at, run.as_known_at) <= TAKEN_IN else None
+    since, at = base.as_known_at, run.as_known_at
+    fits = tables_changed(since, at) <= TAKEN_IN | ADDED_TO and tables_rewritten(since, at) <= TAKEN_IN
+    return base if fits else None
 
 
 def repeat_run(run: ReconciliationRun, requested_by: str) -> ReconciliationRun:
@@ -387,7 +398,7 @@ def _locked_share(partition_id: int) -> str:
     stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
         status=RunPartition.Status.DONE, finished_at=timezone.now(), findings=len(found), error="", tests=tests,
-        seconds=round(perf_counter() - began, 3), peak_mb=getrusage(RUSAGE_SELF).ru_maxrss // 1024,
+        seconds=round(perf_counter() - began, 3), peak_mb=peak_mb(),
     )  # fmt: skip
     return "done"
 
@@ -422,7 +433,7 @@ def _swept_lines(
         read = amounts(lines, parameters)
         sweep.add(lines, read)
         blocks.append(ends(lines, read, where, parameters.lead_time_days))
-        stop_if_over(run.id)
+    stop_if_over(run.id)  # not between the blocks: the connection is busy handing them out
     if blocks:
         _draw_up(run, ledger, blocks, where, scopes)
     stop_if_over(run.id)
@@ -457,11 +468,13 @@ def _brought_forward(
     base = run.base
     assert base is not None  # asked by the caller
     parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
-    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world())
     ids = changed_lines(base.as_known_at, run.as_known_at)
-    old, new = (
-        _read_lines(at, synthetic, "id = ANY(%s)", [ids]) for at in (base.as_known_at, run.as_known_at)
-    )
+    instants = (base.as_known_at, run.as_known_at)
+    old, new = (_read_lines(at, synthetic, "id = ANY(%s)", [ids]) for at in instants)
+    moved = {
+        int(pk) for side in (old, new) for name in ("shipper", "consignee") for pk in np.unique(side[name])
+    }
+    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world(), moved)
     _bring_cells_forward(run, base, ledger, old, new, where)
     stop_if_over(run.id)
 
@@ -478,11 +491,12 @@ def _brought_forward(
                  " OR consignee_id IS NULL AND coalesce(shipper_id, 0) = ANY(%s)")  # fmt: skip
     senders = np.unique(lots["shipper"]).tolist()
     read = [np.unique(lots["consignee"]).tolist(), senders, senders if (lots["consignee"] == 0).any() else []]
-    of_lots = [_lots_at(run, ledger, at, lot_lines, read, lots) for at in (base.as_known_at, run.as_known_at)]
+    of_lots = [_lots_at(run, ledger, at, lot_lines, read, lots) for at in instants]
     tests = sum(part.tests.get(srd.FAMILY, 0) for part in base.partitions.filter(kind=LINES))
     tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
 
-    chains = _overlapping(np.unique(np.concatenate([before.chains_touched(), now.chains_touched()])), ledger)
+    moved_by = (before.chains_touched(), now.chains_touched(), *(_bystanders(at, ids) for at in instants))
+    chains = _overlapping(np.unique(np.concatenate(moved_by)), ledger)
     suspects = {
         "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
         "stale": np.append(held["stale"][~np.isin(held["stale"], ids)], np.array(now.stale, np.int64)),
@@ -496,7 +510,70 @@ def _brought_forward(
             lots=np.concatenate([without(held["lots"], lots), of_lots[1][1]]), **suspects,
         ),
     )  # fmt: skip
-    return _suspected(ledger, suspects), {srd.FAMILY: tests}
+    overdue = bool(before.stale or now.stale)  # their findings tell of all lines of a consignee together
+    again = {
+        "early": np.array(now.early, np.int64), "stale": suspects["stale"] if overdue else np.empty(0, np.int64),
+        "chains": suspects["chains"][np.isin(suspects["chains"], chains)],
+    }  # fmt: skip
+    told = _named_chains(chains, ledger)
+    dated = set(ids)
+
+    def stands(row: Finding) -> bool:
+        if row.check_code == running.CODE:
+            return (row.area, row.scope) not in told
+        return not overdue if row.check_code == transit.CODE else row.evidence.all()[0].object_id not in dated
+
+    _carry_over(run, base, stands)
+    return _suspected(ledger, again), {srd.FAMILY: tests}
+
+
+def _bystanders(at: datetime, ids: list[int]) -> Array:
+    """CHAIN rows of organizations that lines came to without naming them as consignee: end users, and operators of the sites."""
+    fields = ("chip_id", "family_id", "end_user_id", "destination__operator_id", "origin__operator_id")
+    rows = Shipment.objects.known_at(at).filter(id__in=ids).values_list(*fields)
+    found = {
+        (False, org, chip * 2 if chip else family * 2 + 1)
+        for chip, family, *orgs in rows
+        for org in orgs
+        if org
+    }
+    return np.array(sorted(found), CHAIN)
+
+
+def _named_chains(chains: Array, ledger: Ledger) -> set[tuple[str, str]]:
+    """The chains by area and scope, as findings name them."""
+    orgs = ledger.organizations(chains["holder"][~chains["site"]].tolist())
+    sites = ledger.sites(chains["holder"][chains["site"]].tolist())
+    names = {(False, pk): f"org:{row.slug}" for pk, row in orgs.items()}
+    names |= {(True, pk): f"site:{row.slug}" for pk, row in sites.items()}
+    scoped = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    return {(names.get((site, pk), ""), scoped[scope]) for site, pk, scope in chains.tolist()}
+
+
+def _carry_over(run: ReconciliationRun, base: ReconciliationRun, stands: Callable[[Finding], bool]) -> None:
+    """Write the base's findings on lines and chains that nothing touched, as of this run: only the run they name differs."""
+    rows = base.findings.filter(check_code__in=[dates.CODE, transit.CODE, running.CODE]).prefetch_related(
+        "evidence"
+    )
+    closing = record_section(run.signature, run.as_known_at, run.code_version)
+    copies, pieces = [], []
+    for row in rows.order_by("key"):
+        if not stands(row):
+            continue
+        evidence = list(row.evidence.all())
+        sections = [Section(**part) for part in row.sections[:-1]]
+        row.pk, row.run, row.discrepancy = None, run, None
+        row._state.adding = True
+        _tell(row, (*sections, closing))
+        copies.append(row)
+        for piece in evidence:
+            piece.pk, piece.finding = None, row
+            piece._state.adding = True
+            pieces.append(piece)
+    Finding.objects.bulk_create(copies)
+    for piece in pieces:
+        piece.finding_id = piece.finding.pk
+    Evidence.objects.bulk_create(pieces)
 
 
 def _read_lines(at: datetime, synthetic: bool, where: str, params: list[Any]) -> Array:
@@ -1043,7 +1120,9 @@ def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
         "discrepancies": sum(by_severity.values()),
         "by_severity": by_severity,
         "tests": dict(sorted(tests.items())),
-        "cells": BalanceCell.objects.of_run(run).count(),
+        "cells": cell_count(run.id, run.base.layers, run.base.counts["cells"])
+        if run.base
+        else run.cells.count(),
     }
 
 
