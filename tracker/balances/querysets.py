@@ -88,20 +88,16 @@ def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterat
     if result.status != ExecStatus.COPY_OUT:
         raise DatabaseError(result.get_error_message())
     size = layout(columns).itemsize
-    held, skip = bytearray(), len(HEADER)
+    skip, more = len(HEADER), True
     try:
-        while True:
-            with connection.wrap_database_errors:
-                count, data = raw.pgconn.get_copy_data(0)
-            if count <= 0:
-                break
-            held += data
-            if len(held) >= skip + CHUNK * size:
-                yield unpacked(held[skip:], columns)
-                held, skip = bytearray(), 0
-    except (
-        BaseException
-    ):  # whoever reads gave up: the connection must not be left in the middle of handing out rows
+        while more:
+            held, more = _block(raw.pgconn, skip + CHUNK * size)
+            body = held[skip:] if more else held[skip:].removesuffix(TRAILER)
+            skip = 0
+            if body:
+                yield unpacked(body, columns)
+    except BaseException:
+        # whoever reads gave up: the connection must not be left in the middle of handing out rows
         raw.pgconn.get_cancel().cancel()
         with suppress(PostgresError):
             while raw.pgconn.get_copy_data(0)[0] > 0:
@@ -110,11 +106,18 @@ def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterat
         raise
     if failed := [one for one in _ended(raw.pgconn) if one.status == ExecStatus.FATAL_ERROR]:
         raise DatabaseError(failed[0].get_error_message())
-    body = held[skip:]
-    if body.endswith(TRAILER):
-        body = body[: -len(TRAILER)]
-    if body:
-        yield unpacked(body, columns)
+
+
+def _block(below: Any, enough: int) -> tuple[bytearray, bool]:
+    """The next bytes that are handed out, until there are enough, and whether more may follow."""
+    held, take = bytearray(), below.get_copy_data
+    with connection.wrap_database_errors:
+        while len(held) < enough:
+            count, data = take(0)
+            if count <= 0:
+                return held, False
+            held += data
+    return held, True
 
 
 def _ended(below: Any) -> list[Any]:
@@ -247,12 +250,17 @@ def standing_cells(layers: Sequence[int], areas: Array, scopes: Array) -> Column
     )
     sql = (
         f"SELECT DISTINCT ON (c.area_id, c.scope_id, c.month) {columns}"
-        " FROM unnest(%s::bigint[], %s::bigint[]) d(area, scope) JOIN tracker_balancecell c ON c.area_id = d.area"
-        " AND c.scope_id = d.scope JOIN tracker_balancearea a ON a.id = c.area_id"
-        " JOIN tracker_balancescope s ON s.id = c.scope_id WHERE c.run_id = ANY(%s)"
+        # chain by chain through the index: read whole, the cells of a large run would be read for the sake of a few
+        " FROM unnest(%s::bigint[], %s::bigint[]) d(area, scope) CROSS JOIN LATERAL (SELECT * FROM tracker_balancecell"
+        " WHERE run_id = ANY(%s) AND area_id = d.area AND scope_id = d.scope OFFSET 0) c"
+        " JOIN tracker_balancearea a ON a.id = c.area_id JOIN tracker_balancescope s ON s.id = c.scope_id"
         " ORDER BY c.area_id, c.scope_id, c.month, c.run_id DESC"
     )
-    parts = list(copied(sql, [areas.tolist(), scopes.tolist(), list(layers)], _STANDING))
+    with connection.cursor() as cursor:
+        # cells written a moment ago are not in the planner's statistics yet, and it would read all of them for each chain
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        parts = list(copied(sql, [areas.tolist(), scopes.tolist(), list(layers)], _STANDING))
+        cursor.execute("SET LOCAL enable_seqscan = on")
     if not parts:
         return none(CELL)
     found = {name: np.concatenate([part[name] for part in parts]).astype(kind) for name, kind in _STANDING}

@@ -122,6 +122,12 @@ def finish_cells(run_id: int) -> None:
         cursor.execute(f"ANALYZE {table}")
 
 
+def learn_cells() -> None:
+    """Let the planner learn what the shared table of cells now holds; by what it knew, it would read all of it for each chain."""
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE tracker_balancecell_other")
+
+
 def cell_count(run_id: int, earlier: Sequence[int], standing: int) -> int:
     """Cells of the books of a run that goes on from others: those that stood, and what its own cells add or take away.
 

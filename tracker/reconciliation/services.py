@@ -33,6 +33,7 @@ from tracker.balances.services import (
     bring_forward,
     cell_count,
     finish_cells,
+    learn_cells,
     register_areas,
     write_cells,
 )
@@ -215,6 +216,9 @@ def parameter_lines(run: ReconciliationRun) -> list[ParameterLine]:
 
 LAYERS = 20
 """How many runs in a row may go on from one another before the books are drawn up afresh: readers look through each."""
+MOST_CHANGED, LEAST_CHANGES = 0.002, 1000
+"""Share of the lines that may have changed for a run to go on from another, and how many may in any case: beyond, reading
+everything is quicker (docs/operations.md tells what was measured)."""
 TAKEN_IN = frozenset(
     f"tracker_{name}"
     for name in (
@@ -241,6 +245,8 @@ def base_of(run: ReconciliationRun) -> ReconciliationRun | None:
     if base is None or len(base.layers) >= LAYERS:
         return None
     since, at = base.as_known_at, run.as_known_at
+    if len(changed_lines(since, at)) > max(LEAST_CHANGES, MOST_CHANGED * base.counts["shipments"]):
+        return None
     fits = tables_changed(since, at) <= TAKEN_IN | ADDED_TO and tables_rewritten(since, at) <= TAKEN_IN
     return base if fits else None
 
@@ -593,12 +599,15 @@ def _bring_cells_forward(
         then = Ledger(base.as_known_at, base.as_of, ledger.rules, ledger.parameters)
         earlier = anchors(then.inventories(list(names)), then.closed_books, then.parameters)
         inventories = {key: inventories.get(key, {}) for key in {*inventories, *earlier}}
+    written = 0
     for kind in range(len(AREA_KINDS)):
         mine = {key: found for key, found in inventories.items() if kinds_and_objects(key[0])[0] == kind}
         delta = changes(sides[0], sides[1], kind, where.groups)
         drawn, gone = bring_forward(run.id, base.layers, delta, mine, names)
         whole = whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
-        write_cells(run.id, drawn, names, closed=whole, gone=gone)
+        written += write_cells(run.id, drawn, names, closed=whole, gone=gone)
+    if written > 1000:
+        learn_cells()
 
 
 def _lots_at(
