@@ -633,7 +633,8 @@ class Ledger:
         )
         law = Law(self.rules, self.specs, self.parties.stakes, self.rule_records)
         books = self._assembled((), (), {}, licences=())
-        people = {**books.organizations, **self.organizations(orgs)}
+        owners = {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
+        people = {**books.organizations, **self.organizations(orgs | owners)}
         return replace(books, flows=flows, law=law, organizations=people)
 
     def _metric(self, cap: Cap) -> Any:
