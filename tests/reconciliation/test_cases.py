@@ -54,7 +54,13 @@ def test_a_tolerance_may_be_given_in_three_ways(tolerance):
 def test_a_key_that_is_not_computed_is_passed_over_but_not_alone():
     assert one(expect={"rejected": 1, "something_else": 7}).passed
     assert not one(expect={"something_else": 7}).passed
-    assert not one(expect={}).passed
+
+
+def test_a_case_that_expects_nothing_passes_if_it_can_be_computed_and_shows_what_comes_out():
+    found = one(expect={})
+    assert found.passed
+    assert found.computed["rejected"] == 1
+    assert not one(expect={}, input={"p": "no list"}).passed
 
 
 def test_a_list_of_another_length_fails():

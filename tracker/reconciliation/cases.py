@@ -3,14 +3,15 @@
 A document is a mapping with ``cases`` and optionally ``parameters``. A case has ``id``, ``title``,
 ``check`` (its kind), ``input``, ``expect``, optionally ``tol`` (a relative tolerance of 1e-4 unless
 given), ``say`` and ``never_say``. Kinds are those below and those that the checks bring. An expected key
-that is not computed is passed over; a case of which nothing was computed does not pass.
+that is not computed is passed over; a case of which nothing was computed does not pass, unless it expects nothing: then it
+passes if it can be computed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -42,7 +43,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """``not_run``: the kind is not known. ``error``: why the input could not be used, else empty."""
+    """``not_run``: the kind is not known. ``error``: why the input could not be used, else empty. ``computed``: all that came
+    out."""
 
     id: str
     title: str
@@ -51,6 +53,7 @@ class CaseResult:
     not_run: bool = False
     lines: tuple[Line, ...] = ()
     error: str = ""
+    computed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def run(document: Any) -> list[CaseResult]:
@@ -84,7 +87,7 @@ def case_parameters(given: Any) -> Parameters:
     if not isinstance(given, Mapping):
         raise BadInput("'parameters' must be a mapping of names to values.")
     defaults = Parameters()
-    known = {field.name for field in fields(Parameters)} & set(given)
+    known = {item.name for item in fields(Parameters)} & set(given)
     for name in sorted(known):
         default, value = getattr(defaults, name), given[name]
         fits = isinstance(value, Mapping) if isinstance(default, Mapping) else _is_number(value)
@@ -129,7 +132,8 @@ def _result(case: Mapping[str, Any], function: CaseFunction | None, parameters: 
         )
     text = got.pop(TEXT, None)
     lines = (*_compared(case["expect"], got, _tolerance(case.get("tol"))), *_words(case, text))
-    return CaseResult(name, title, kind, passed=bool(lines) and all(line.ok for line in lines), lines=lines)
+    passed = all(line.ok for line in lines) and bool(lines or not case["expect"])
+    return CaseResult(name, title, kind, passed=passed, lines=lines, computed=got)
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------

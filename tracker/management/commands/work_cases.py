@@ -39,7 +39,10 @@ class Command(BaseCommand):
         if result.error:
             self.stdout.write(f"        {result.error}")
         elif not result.lines and not result.not_run:
-            self.stdout.write("        nothing that was expected is computed")
+            told = "nothing is expected" if result.passed else "nothing that was expected is computed"
+            self.stdout.write(f"        {told}; what comes out: {', '.join(result.computed) or 'nothing'}")
+            for name, value in result.computed.items() if result.passed else ():
+                self.stdout.write(f"            {name}: {value!r}")
         for line in result.lines:
             mark = "ok " if line.ok else "BAD"
             self.stdout.write(f"        {mark} {line.key}: expected {line.expected!r}, got {line.got!r}")
