@@ -22,6 +22,8 @@ from tracker.reports.services import build_report, unpublished_runs
 from tracker.runs import services as runs
 from tracker.screening.services import screen
 
+RESUMABLE = timedelta(days=1)
+"""How long the books of a run that came to nothing are kept for whoever may resume it."""
 QUEUE_PATIENCE = timedelta(minutes=2)
 """How long a comparison or a report may wait in the queue before it is taken for lost; a second message does no harm."""
 
@@ -88,6 +90,7 @@ def reap_runs() -> int:
         build_run_report.delay(run_id)
     for pk in waiting_comparisons(before):
         compare_rules.delay(pk)
+    services.forget_unfinished(timezone.now() - RESUMABLE)
     return len(found.shares)
 
 

@@ -334,6 +334,36 @@ def test_balance_cells_add_up_month_by_month(desert):
     assert [c.book for c in country] == [2300, 2000]
 
 
+def test_the_books_of_a_run_that_came_to_nothing_are_dropped_and_drawn_up_again_if_it_is_resumed(desert):
+    row = start()
+    for pk in services.unfinished_shares(row.id)[:3]:
+        services.begin_share(pk)
+        services.run_share(pk)
+    done = row.partitions.filter(kind=services.LINES, status="done")
+    assert done.exists()
+    assert BalanceCell.objects.filter(run=row).exists()
+    services.cancel_run(row.id)
+    now = timezone.now()
+    assert services.forget_unfinished(now - timedelta(days=1)) == 0
+    assert services.forget_unfinished(now + timedelta(minutes=1)) == 1
+    assert services.forget_unfinished(now + timedelta(minutes=1)) == 0
+    assert not BalanceCell.objects.filter(run=row).exists()
+    assert not done.exists()
+    ReconciliationRun.objects.filter(id=row.id).update(status="running")
+    for pk in row.partitions.exclude(status="done").values_list("id", flat=True):
+        assert services.begin_share(pk)
+        services.run_share(pk)
+    assert services.close_if_complete(row.id)
+    row.refresh_from_db()
+    again = run()
+    cells = [
+        sorted(BalanceCell.objects.filter(run=one).values_list("area", "scope", "month", "book"))
+        for one in (row, again)
+    ]
+    assert row.status == "finished"
+    assert cells[0] == cells[1] != []
+
+
 def test_an_instant_that_lies_ahead_is_refused():
     with pytest.raises(BadInput, match="lies ahead"):
         services.start_run("synthetic analyst", as_known_at=timezone.now() + timedelta(days=1))

@@ -32,6 +32,7 @@ from tracker.balances.services import (
     begin_cells,
     bring_forward,
     cell_count,
+    drop_cells,
     finish_cells,
     learn_cells,
     register_areas,
@@ -1133,6 +1134,23 @@ def _counts(run: ReconciliationRun, tests: Mapping[str, int]) -> dict[str, Any]:
         if run.base
         else run.cells.count(),
     }
+
+
+def forget_unfinished(ended_before: datetime) -> int:
+    """Drop the cells of runs that were given up or stopped before an instant; returns how many had any.
+
+    Their shares of lines count as not done from then on, so that a run that is resumed all the same draws its books up again.
+    """
+    over = ReconciliationRun.objects.filter(
+        status__in=[ReconciliationRun.Status.FAILED, ReconciliationRun.Status.CANCELLED], finished_at__lt=ended_before,
+        partitions__kind=LINES, partitions__status=RunPartition.Status.DONE,
+    ).distinct()  # fmt: skip
+    for run in over:
+        with transaction.atomic():
+            run.partitions.filter(kind=LINES).update(status=RunPartition.Status.WAITING)
+            run.findings.filter(check_code__in=[dates.CODE, transit.CODE, running.CODE]).delete()
+            drop_cells(run.id)
+    return len(over)
 
 
 def run_of(partition_id: int) -> int:
