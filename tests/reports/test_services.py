@@ -14,6 +14,7 @@ from django.utils import timezone
 from tests import factories
 from tracker import models
 from tracker.core.errors import BadInput
+from tracker.reports.querysets import Reading
 from tracker.reports.services import build_report, render
 from tracker.reviews.services import resolve
 
@@ -248,3 +249,13 @@ def test_overdue_lines_stand_in_the_report_and_a_later_decision_leaves_it_as_it_
     run.finished_at = timezone.now()
     run.save()
     assert 'id="overdue"' not in render(run).html
+
+
+def test_an_organization_and_the_group_under_it_have_names_of_their_own():
+    factories.organization("synthetic-parent", name="Synthetic Parent")
+    found = Reading(timezone.now()).area_names(["org:synthetic-parent", "group:synthetic-parent", "world"])
+    assert found == {
+        "org:synthetic-parent": "Synthetic Parent",
+        "group:synthetic-parent": "Synthetic Parent and what it owns",
+        "world": "The world",
+    }

@@ -132,15 +132,16 @@ class Reading:
 
     def _names(self, kinds: dict[str, Any], labels: Iterable[str]) -> dict[str, str]:
         """Readable names for labels like ``site:colossus-1``, found by slug."""
-        slugs: dict[Any, dict[str, str]] = defaultdict(dict)
+        slugs: dict[Any, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for label in labels:
             kind, _, slug = label.partition(":")
             if kind in kinds:
-                slugs[kinds[kind]][slug] = label
+                slugs[kinds[kind]][slug].append(label)  # an organization and the group under it have one slug
         return {
-            wanted[slug]: name
+            label: name
             for model, wanted in slugs.items()
             for slug, name in self.known(model).filter(slug__in=wanted).values_list("slug", "name")
+            for label in wanted[slug]
         } | {label: _country(label) for label in labels if label.startswith("country:")}
 
     def _evidence(self, pieces: Sequence[Evidence]) -> dict[int, list[EvidenceLine]]:
