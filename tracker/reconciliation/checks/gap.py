@@ -238,7 +238,7 @@ def _tested(
     ]
     evidence += licence_rows + scopes.specification(scope, shelf.books.chips)
     words = Words(
-        place=area.name, scope=scope.name, when=explain.when(claim.period), status=claim.status,
+        place=area.name, where=_where(area, claim.status), scope=scope.name, when=explain.when(claim.period), status=claim.status,
         claim=f"{claim_label(claim, amount)}" + (f" ({claim.allegation})" if claim.allegation else ""),
         licences=tuple(row.label for row in licence_rows if row.role == "licence"), h100e=h100e,
         is_family=scope.kind == "family", echoes=len(echoes), at_least=position.at_least, readings=_readings(position),
@@ -324,6 +324,12 @@ def _readings(position: Position) -> str:
     )
 
 
+def _where(area: Area, status: str) -> str:
+    if status in ("shipped", "delivered"):
+        return "to"
+    return {"country": "in", "site": "at"}.get(area.kind, "for")
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
@@ -336,6 +342,7 @@ class Words:
     when: str
     status: str
     claim: str
+    where: str = "at"  # how the place stands to what is said of it: in, at, to, for
     licences: tuple[str, ...] = ()
     h100e: tuple[float, float] | None = None
     is_family: bool = False
@@ -366,8 +373,8 @@ def story(
     )
     echoes = f" Reports that only repeat it, and count as echoes: {words.echoes}." if words.echoes else ""
     return explain.Story(
-        compared=f"How many {words.scope} are said to be {words.status} for {words.place} ({words.when}), and how many the "
-        "movements in the ledger explain.",
+        compared=f"How many {words.scope} are said to be {words.status} {words.where} {words.place} ({words.when}), and how many "
+        "the movements in the ledger explain.",
         sides=(
             f"Claim: {words.claim}.{echoes}",
             f"Ledger: {explain.chips(gap.book)} in {explain.counted(words.lines, 'movement')}{readings}.{floor}",
