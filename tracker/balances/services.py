@@ -169,20 +169,23 @@ def write_cells(
     scopes = _scope_numbers(found["scope"], scope_names)
     table = cell_table(run_id) if has_own_table(run_id) else "tracker_balancecell"
     first = _reserved_ids(count)
-    common = {
-        "id": np.arange(first, first + count), "run_id": np.full(count, run_id), "area_id": places, "scope_id": scopes,
-        "month": _month_days(found["month"]), "is_closed": np.zeros(count, bool) if closed is None else closed,
-        "is_gone": np.zeros(count, bool) if gone is None else gone,
-    }  # fmt: skip
-    whole: Columns = {
-        **{name: found[name] for name, _ in CELL if name not in ("area", "scope", "month")},
-        **common,
-    }
-    whole["sigma"], whole["muf_sigma"] = significant(whole["sigma"]), significant(whole["muf_sigma"])
-    without = np.isnan(found["close"])
-    _copy_in(table, CELL_COLUMNS, taken(whole, without) if not without.all() else whole, _INVENTORY)
-    if not without.all():
-        _copy_in(table, CELL_COLUMNS, taken(whole, ~without), frozenset())
+    for start in range(
+        0, count, _WRITE
+    ):  # a piece at a time: cells and their copy would not fit into memory together
+        part = slice(start, min(start + _WRITE, count))
+        rows = {name: column[part] for name, column in found.items() if name not in ("area", "scope")}
+        here = len(rows["month"])
+        rows |= {
+            "id": np.arange(first + start, first + start + here), "run_id": np.full(here, run_id), "area_id": places[part],
+            "scope_id": scopes[part], "month": _month_days(rows["month"]),
+            "is_closed": np.zeros(here, bool) if closed is None else closed[part],
+            "is_gone": np.zeros(here, bool) if gone is None else gone[part],
+            "sigma": significant(rows["sigma"]), "muf_sigma": significant(rows["muf_sigma"]),
+        }  # fmt: skip
+        without = np.isnan(rows["close"])
+        for mask, null in ((without, _INVENTORY), (~without, frozenset[str]())):
+            if mask.any():
+                _copy_in(table, CELL_COLUMNS, rows if mask.all() else taken(rows, mask), null)
     return count
 
 
@@ -225,16 +228,12 @@ def _month_days(months: Array) -> Array:
 
 def _copy_in(table: str, columns: Sequence[Column], rows: Columns, null: frozenset[str]) -> None:
     names = ", ".join(name for name, _ in columns)
-    count = len(rows[columns[0][0]])
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)") as copy,
     ):
         copy.write(HEADER)
-        for start in range(0, count, _WRITE):
-            copy.write(
-                packed({name: rows[name][start : start + _WRITE] for name, _ in columns}, columns, null)
-            )
+        copy.write(packed(rows, columns, null))
         copy.write(TRAILER)
 
 

@@ -666,7 +666,8 @@ def _drawn(
 ) -> Iterator[tuple[Columns, Array | None]]:
     """The cells of some scopes, and which of them are of declared whole books: one kind of area after the other, so that memory
     holds one at a time."""
-    found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    # column by column, each let go as soon as it is joined: both at once would be twice the memory
+    found = {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
     blocks.clear()
     inventories = anchors(ledger.inventories(scopes), ledger.closed_books, ledger.parameters)
     for kind in range(len(AREA_KINDS)):
