@@ -236,6 +236,7 @@ CACHES = {
 
 CELERY_MODULE = "config.celery"
 CELERY_BROKER_URL = embedded.broker_url()
+CELERY_TASK_DEFAULT_QUEUE = env.str("TRACKER_QUEUE", default="celery")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}  # seconds; then a lost task is given out again
 CELERY_TASK_ACKS_LATE = True

@@ -36,6 +36,9 @@ def _take_a_folder() -> IO[str]:
 def pytest_load_initial_conftests() -> Iterator[None]:
     """A wrapper runs before pytest-django's hook of the same name. Workers of xdist use what their parent has started."""
     global _held
+    # Of several test processes each has a database of its own, and so a queue of its own on the broker that they share:
+    # the workers of one must not take the messages of another.
+    os.environ["TRACKER_QUEUE"] = f"test-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
     if "PYTEST_XDIST_WORKER" not in os.environ:
         _held = _take_a_folder()
         embedded.up(fast=True)

@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 from celery import Celery
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -246,6 +247,7 @@ def own_servers(tmp_path, monkeypatch) -> Iterator[Path]:
 def queue(*names_and_arguments: tuple[str, list[Any]]) -> None:
     """Send tasks to the broker of this test."""
     with closing(Celery(broker=embedded.broker_url(), set_as_current=False)) as sender:
+        sender.conf.task_default_queue = settings.CELERY_TASK_DEFAULT_QUEUE
         for name, arguments in names_and_arguments:
             sender.send_task(name, arguments)
 
