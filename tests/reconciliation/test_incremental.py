@@ -15,6 +15,10 @@ from tracker.balances.querysets import changed_lines
 from tracker.models import BalanceCell, ReconciliationRun, Shipment
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.checks import dates, running, srd, transit
+from tracker.reconciliation.querysets import Ledger
+from tracker.reconciliation.significance import judge
+from tracker.rules.services import rulebook
 
 pytestmark = pytest.mark.django_db
 
@@ -273,3 +277,22 @@ def test_the_command_goes_on_from_the_latest_run(trade):
     if row.as_of == base.as_of:  # a night may fall between the two
         assert row.base == base
     assert row.status == "finished"
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_looking_over_columns_finds_what_the_checks_find_in_the_books_of_all_lines(trade, seed):
+    trade.dice.seed(100 + seed)
+    for _ in range(60):
+        trade.line()
+    row = finished()
+    ledger = Ledger(row.as_known_at, row.as_of, rulebook(row.as_known_at), SYNTHETIC)
+    whole = ledger.lines_books(Shipment.objects.values_list("id", flat=True))
+    for check in (srd, dates, running, transit):
+        told = judge(check.find(whole, SYNTHETIC), SYNTHETIC)
+        found = row.findings.filter(check_code=check.CODE, is_discrepancy=True)
+        keys = found.values_list("check_code", "area", "scope", "period", "counterpart")
+        assert sorted(keys) == sorted(one.key for one in told if one.accepted)
+        if check is srd:
+            assert row.counts["tests"]["SRD"] == sum(one.p is not None and bool(one.family) for one in told)
+            by_key = dict(zip(keys, found.values_list("q", flat=True), strict=True))
+            assert by_key == pytest.approx({one.key: one.q for one in told if one.accepted}, rel=1e-8)

@@ -158,11 +158,7 @@ class Sweep:
         maker = _by_scope(lines["scope"], self.makers, 0)
         today = np.int32((self.as_of - EPOCH).days)
         out_day = np.where(left_on(lines) == NO_DAY, today, left_on(lines))
-        first = np.where(
-            (lines["received"] != NO_DAY) & (lines["status"] != IN_TRANSIT),
-            lines["received"],
-            lines["shipped"],
-        )
+        first = np.where(lines["received"] != NO_DAY, lines["received"], lines["shipped"])
         for place, (sender, receiver) in enumerate((("shipper", "consignee"), ("origin", "destination"))):
             sent = standing & (lines[sender] > 0) & (lines[sender] != lines[receiver])
             if sender == "shipper":
