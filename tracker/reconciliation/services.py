@@ -64,7 +64,8 @@ from tracker.reconciliation.models import (
     RunPartition,
 )
 from tracker.reconciliation.parameters import CHOSEN_BY_RUN, SETTINGS, Setting, defaults, with_settings
-from tracker.reconciliation.querysets import KINDS, Ledger, LotNumber
+from tracker.reconciliation.querysets import KINDS, Ledger
+from tracker.reconciliation.records.querysets import LotNumber
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.scopes import may_overlap
 from tracker.reconciliation.significance import CONTROLS, judge, judged
