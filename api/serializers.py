@@ -922,7 +922,7 @@ class EvidenceRow(LedgerSerializer):
 
 
 class FindingDetail(FindingRow):
-    evidence = EvidenceRow(many=True)
+    evidence = EvidenceRow(many=True, source="own_evidence")
 
     class Meta(FindingRow.Meta):
         fields = (*FindingRow.Meta.fields, "evidence")

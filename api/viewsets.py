@@ -10,6 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from django.db.models import JSONField, Q, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django_filters.rest_framework import DjangoFilterBackend
@@ -111,7 +112,7 @@ class Resource(Reading, ReadOnlyModelViewSet):
         parameters.refuse_unknown(request, self.detail_parameters(), versioned=self.versioned)
         with rows.short_planning():
             record = self.record(self.kwargs["pk"], self.plan)
-            record |= rows.children(self.plan, record["id"], self.known_at)
+            record |= rows.children(self.plan, self.children_of(record), self.known_at)
             self.complete(record)
         return self._dated(Response(record | {"known_at": self.known_at}))
 
@@ -131,6 +132,10 @@ class Resource(Reading, ReadOnlyModelViewSet):
             raise NotFound(f"There is no {self.model._meta.verbose_name} {name!r}{when}.")
         # A licence may bear a number for its name: the name goes before the id of another record.
         return next((record for record in found if str(record[self.key]) == name), found[0])
+
+    def children_of(self, record: dict[str, Any]) -> int:
+        """Id of the record whose child tables are shown: its own."""
+        return record["id"]
 
     def complete(self, record: dict[str, Any]) -> None:
         """Fill what no column holds."""
@@ -629,6 +634,12 @@ class Findings(Resource):
     detail_class = serializers.FindingDetail
     orderings = ("id", "severity_rank", "sq", "gap")
     searched = ("headline", "area", "scope")
+
+    def children_of(self, record: dict[str, Any]) -> int:
+        """A run that goes on from another shows the evidence of the finding it carried over."""
+        return models.Finding.objects.values_list(Coalesce("evidence_of_id", "id"), flat=True).get(
+            id=record["id"]
+        )
 
     def complete(self, record: dict[str, Any]) -> None:
         for evidence in record["evidence"]:

@@ -107,10 +107,12 @@ class Bench:
         """One run: its line shares by several processes, then its closing; seconds and what came out."""
         from tracker.models import ReconciliationRun, RunPartition
         from tracker.reconciliation import services
+        from tracker.reconciliation.closing.services import close_if_complete
+        from tracker.reconciliation.querysets import LINES
 
         began = perf_counter()
         run = services.start_run("benchmark", records="synthetic")
-        RunPartition.objects.filter(run=run).exclude(kind=services.LINES).delete()
+        RunPartition.objects.filter(run=run).exclude(kind=LINES).delete()
         started = perf_counter() - began
         ids = list(run.partitions.order_by("-rows", "id").values_list("id", flat=True))
         began = perf_counter()
@@ -125,7 +127,7 @@ class Bench:
         assert all(worker.returncode == 0 for worker in workers), "a worker failed"
         shares = perf_counter() - began
         began = perf_counter()
-        assert services.close_if_complete(run.id)
+        assert close_if_complete(run.id)
         closing = perf_counter() - began
         run = ReconciliationRun.objects.get(id=run.id)
         return {
@@ -185,6 +187,8 @@ def forward(bench: Bench, base: Any, full: float) -> None:
     """Correct one line, then 1 % of the lines, and go on from the run before."""
     from tracker.models import ReconciliationRun, RunPartition
     from tracker.reconciliation import services
+    from tracker.reconciliation.closing.services import close_if_complete
+    from tracker.reconciliation.querysets import LINES
 
     some = "SELECT id FROM tracker_shipment WHERE reference LIKE 'synthetic-1%%' AND consignment = '' ORDER BY id LIMIT %s"
     for count in (1, 100, bench.rows // 1000):
@@ -194,7 +198,7 @@ def forward(bench: Bench, base: Any, full: float) -> None:
             "benchmark", records="synthetic", mode=ReconciliationRun.Mode.INCREMENTAL, as_of=base.as_of
         )
         assert run.base_id, "the run went on from none"
-        RunPartition.objects.filter(run=run).exclude(kind=services.LINES).delete()
+        RunPartition.objects.filter(run=run).exclude(kind=LINES).delete()
         started = perf_counter() - began
         (pk,) = run.partitions.values_list("id", flat=True)
         began = perf_counter()
@@ -202,7 +206,7 @@ def forward(bench: Bench, base: Any, full: float) -> None:
         services.run_share(pk)
         share = perf_counter() - began
         began = perf_counter()
-        assert services.close_if_complete(run.id)
+        assert close_if_complete(run.id)
         closing = perf_counter() - began
         written = run.cells.count()
         print(f"{count:,} corrected: {written:,} cells written; lines {share:.3f} s, start {started:.3f}, closing {closing:.3f};"

@@ -29,7 +29,7 @@ def findings(django_db_setup, django_db_blocker):
         transit_and_hub()
         run = services.start_run("synthetic analyst", parameters=Parameters(records="synthetic"))
         services.finish_here(run.id)
-        yield list(Finding.objects.filter(run=run).prefetch_related("evidence"))
+        yield list(Finding.objects.filter(run=run).order_by("key"))
         transaction.set_rollback(True)
 
 

@@ -15,7 +15,6 @@ from tracker.reconciliation.books import ClaimRow, Finding, Parameters
 from tracker.reconciliation.checks import conflict
 from tracker.reconciliation.checks.mirror import find
 from tracker.reconciliation.querysets import Ledger
-from tracker.rules.services import rulebook
 
 P = Parameters()
 
@@ -160,9 +159,7 @@ def test_both_sides_of_a_route_lie_in_one_share_and_other_claims_in_none():
                 destination_country=destination, reporter=side, period_start=date(2025, 10, 1), status="shipped",
             )  # fmt: skip
     at = settled_instant()
-    ledger = Ledger(
-        at=at, as_of=date(2026, 6, 30), rules=rulebook(at), parameters=Parameters(records="synthetic")
-    )
+    ledger = Ledger(at=at, as_of=date(2026, 6, 30), parameters=Parameters(records="synthetic"))
     shares = [ledger.books("route", index, 3).claims for index in range(3)]
     routes = [{(row.origin_country, row.destination_country) for row in share} for share in shares]
     assert sum(len(share) for share in shares) == 6

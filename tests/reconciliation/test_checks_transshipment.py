@@ -19,7 +19,7 @@ from tracker.reconciliation.books import Books, Finding, FlowRow, Parameters
 from tracker.reconciliation.checks.transshipment import find, median_dwell, orphan
 from tracker.reconciliation.explain import forbidden_words
 from tracker.reconciliation.querysets import Ledger
-from tracker.rules.services import load_rules, rulebook
+from tracker.rules.services import load_rules
 
 P = Parameters()
 
@@ -138,7 +138,6 @@ def ledger(**given) -> Ledger:
     return Ledger(
         at=at,
         as_of=date(2026, 6, 30),
-        rules=rulebook(at),
         parameters=Parameters(records="synthetic", **given),
     )
 

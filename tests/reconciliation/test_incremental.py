@@ -16,9 +16,8 @@ from tracker.models import BalanceCell, ReconciliationRun, Shipment
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.checks import dates, running, srd, transit
-from tracker.reconciliation.querysets import Ledger
+from tracker.reconciliation.querysets import ledger_of
 from tracker.reconciliation.significance import judge
-from tracker.rules.services import rulebook
 
 pytestmark = pytest.mark.django_db
 
@@ -285,7 +284,7 @@ def test_looking_over_columns_finds_what_the_checks_find_in_the_books_of_all_lin
     for _ in range(60):
         trade.line()
     row = finished()
-    ledger = Ledger(row.as_known_at, row.as_of, rulebook(row.as_known_at), SYNTHETIC)
+    ledger = ledger_of(row)
     whole = ledger.lines_books(Shipment.objects.values_list("id", flat=True))
     for check in (srd, dates, running, transit):
         told = judge(check.find(whole, SYNTHETIC), SYNTHETIC)

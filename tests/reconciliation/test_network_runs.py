@@ -11,8 +11,7 @@ from tests.reconciliation.test_runs import SYNTHETIC, run
 from tracker.core.period import Period
 from tracker.models import NetworkEstimate
 from tracker.reconciliation import services
-from tracker.reconciliation.querysets import Ledger
-from tracker.rules.services import rulebook
+from tracker.reconciliation.querysets import Ledger, ledger_of
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +47,7 @@ def chain():
 
 
 def read(row) -> Ledger:
-    return Ledger(row.as_known_at, row.as_of, rulebook(row.as_known_at), SYNTHETIC)
+    return ledger_of(row)
 
 
 def flows(row):
@@ -69,7 +68,9 @@ def test_a_run_names_the_count_that_nothing_fits_and_keeps_estimates(chain):
     held = rows.get(kind="stock", from_node=f"site:{chain.other_site.slug}", reported__isnull=False)
     assert held.status == "measured"
     assert held.estimate == pytest.approx(4000, rel=0.05)
-    assert not row.findings.exclude(check_code="NET").filter(evidence__model_name="networkestimate").exists()
+    assert (
+        not row.findings.exclude(check_code="NET").filter(own_evidence__model_name="networkestimate").exists()
+    )
 
 
 def test_the_same_run_gives_the_same_estimates(chain):

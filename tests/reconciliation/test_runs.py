@@ -25,6 +25,8 @@ from tracker.models import (
 from tracker.provenance.querysets import MOST_ROWS, finding_tree, findings
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.closing.services import close_if_complete
+from tracker.reconciliation.querysets import LINES
 from tracker.reconciliation.tree import as_dict, digest
 
 pytestmark = pytest.mark.django_db
@@ -267,11 +269,11 @@ def test_a_run_is_closed_only_when_every_share_is_done_and_only_once(desert):
     for pk in first:
         services.begin_share(pk)
         services.run_share(pk)
-    assert not services.close_if_complete(row.id)
+    assert not close_if_complete(row.id)
     services.begin_share(last)
     services.run_share(last)
-    assert services.close_if_complete(row.id)
-    assert not services.close_if_complete(row.id)
+    assert close_if_complete(row.id)
+    assert not close_if_complete(row.id)
 
 
 def test_a_share_begun_too_often_fails_its_run_with_a_message(desert):
@@ -339,7 +341,7 @@ def test_the_books_of_a_run_that_came_to_nothing_are_dropped_and_drawn_up_again_
     for pk in services.unfinished_shares(row.id)[:3]:
         services.begin_share(pk)
         services.run_share(pk)
-    done = row.partitions.filter(kind=services.LINES, status="done")
+    done = row.partitions.filter(kind=LINES, status="done")
     assert done.exists()
     assert BalanceCell.objects.filter(run=row).exists()
     services.cancel_run(row.id)
@@ -353,7 +355,7 @@ def test_the_books_of_a_run_that_came_to_nothing_are_dropped_and_drawn_up_again_
     for pk in row.partitions.exclude(status="done").values_list("id", flat=True):
         assert services.begin_share(pk)
         services.run_share(pk)
-    assert services.close_if_complete(row.id)
+    assert close_if_complete(row.id)
     row.refresh_from_db()
     again = run()
     cells = [

@@ -69,7 +69,8 @@ def that_finds(run: ReconciliationRun) -> RunPartition:
 SAME = """
 SELECT status, findings_sha256,
        (SELECT count(*) FROM tracker_finding f WHERE f.run_id = r.id),
-       (SELECT count(*) FROM tracker_evidence e JOIN tracker_finding f ON f.id = e.finding_id WHERE f.run_id = r.id),
+       (SELECT count(*) FROM tracker_evidence e JOIN tracker_finding f ON coalesce(f.evidence_of_id, f.id) = e.finding_id
+        WHERE f.run_id = r.id),
        (SELECT count(*) FROM tracker_balancecell c WHERE c.run_id = r.id),
        (SELECT count(*) FROM tracker_runpartition p WHERE p.run_id = r.id AND p.status <> 'done'),
        (SELECT count(*) FROM tracker_report p WHERE p.run_id = r.id) <= 1

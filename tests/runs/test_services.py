@@ -17,6 +17,7 @@ from tracker.core.errors import BadInput, CannotReconcile
 from tracker.models import Finding, ReconciliationRun, RunPartition
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.closing import services as closing
 from tracker.runs import services as runs
 
 pytestmark = pytest.mark.django_db
@@ -349,8 +350,8 @@ def test_a_run_tells_the_stage_it_is_at(monkeypatch):
 
         return look_and_go_on
 
-    for step in (services._locked_share, services._control_false_alarms):
-        monkeypatch.setattr(services, step.__name__, looked(step))
+    for module, step in ((services, services._locked_share), (closing, closing._control_false_alarms)):
+        monkeypatch.setattr(module, step.__name__, looked(step))
 
     finish_shares(row)
     assert runs.close(row.id)

@@ -28,7 +28,7 @@ from tracker.models import (
 )
 from tracker.proof.services import standing
 from tracker.reconciliation.lifecycle import OVER
-from tracker.reconciliation.services import SEVERITY_RANK
+from tracker.reconciliation.significance import SEVERITY_RANK
 
 UNVERIFIED = (Source, Claim, Organization, DataCenter, Licence)
 """Tables small enough to be counted on each view; shipments are counted by runs."""

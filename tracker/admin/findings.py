@@ -51,7 +51,8 @@ from tracker.models import (
     Source,
 )
 from tracker.reconciliation.lifecycle import OVER, is_overdue
-from tracker.reconciliation.services import GOING, cancel_run, parameter_lines
+from tracker.reconciliation.models import GOING
+from tracker.reconciliation.services import cancel_run, parameter_lines
 from tracker.reports.page import running_table
 from tracker.reviews.services import assign, events, note, reopen, resolve
 from tracker.runs.querysets import priorities

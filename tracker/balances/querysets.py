@@ -146,18 +146,28 @@ def of_scopes(scopes: Sequence[int]) -> tuple[str, list[Any]]:
     return "(chip_id = ANY(%s) OR family_id = ANY(%s))", [chips, families]
 
 
-def places(at: datetime, stakes: Sequence[Stake], world: Any, of: set[int] | None = None) -> Places:
+def places(
+    at: datetime,
+    stakes: Sequence[Stake],
+    world: Any,
+    of: set[int] | None = None,
+    sites: set[int] | None = None,
+) -> Places:
     """Sites with countries, organizations that are no single holder, and ownership groups, as known at an instant.
 
-    ``world``: the condition that keeps real and synthetic records apart. ``of``: organizations whose groups are asked
-    for, None for all.
+    ``world``: the condition that keeps real and synthetic records apart. ``of``: organizations that are asked for, None for all;
+    ``sites``: sites that are asked for, None for all.
     """
-    sites = list(DataCenter.objects.known_at(at).filter(world).order_by("id").values_list("id", "country"))
-    aggregates = Organization.objects.known_at(at).filter(is_aggregate=True).order_by("id")
+    known = DataCenter.objects.known_at(at).filter(world)
+    told = (known if sites is None else known.filter(id__in=sites)).order_by("id")
+    found = list(told.values_list("id", "country")) if sites is None or sites else []
+    many = Organization.objects.known_at(at).filter(is_aggregate=True)
+    aggregates = (many if of is None else many.filter(id__in=of)).order_by("id")
+    ids = list(aggregates.values_list("id", flat=True)) if of is None or of else []
     return Places(
-        site_ids=np.array([pk for pk, _ in sites], np.int64),
-        site_countries=np.array([country_code(country) for _, country in sites], np.int64),
-        aggregates=np.array(list(aggregates.values_list("id", flat=True)), np.int64),
+        site_ids=np.array([pk for pk, _ in found], np.int64),
+        site_countries=np.array([country_code(country) for _, country in found], np.int64),
+        aggregates=np.array(ids, np.int64),
         groups=groups(stakes, of),
     )
 

@@ -76,6 +76,7 @@ CELL_COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 _INVENTORY = frozenset({"close", "muf", "muf_sigma"})
 _WRITE = 100_000  # cells packed at once
+_FEW = 5_000  # areas up to which each is looked up by itself
 _IDS_LOCK = 7_203_117
 
 
@@ -288,9 +289,11 @@ def _area_numbers(areas: Array) -> Array:
 
 
 def _known_areas(kind: str, objects: Array) -> tuple[Array, Array]:
-    rows = BalanceArea.objects.filter(
-        kind=kind, object_id__gte=int(objects[0]), object_id__lte=int(objects[-1])
-    )
+    rows = BalanceArea.objects.filter(kind=kind)
+    if len(objects) < _FEW:
+        rows = rows.filter(object_id__in=objects.tolist())
+    else:
+        rows = rows.filter(object_id__gte=int(objects[0]), object_id__lte=int(objects[-1]))
     found = np.array(list(rows.order_by("object_id").values_list("object_id", "id")), np.int64).reshape(-1, 2)
     return found[:, 0], found[:, 1]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -220,7 +221,11 @@ class Claim(Versioned):
             models.CheckConstraint(name="claim_unit", condition=Q(unit__in=Unit.values)),
             country_check("claim_countries", "origin_country", "destination_country"),
         ]
-        indexes = [models.Index(fields=["status", "period_end"], name="claim_status_period")]
+        indexes = [
+            models.Index(fields=["status", "period_end"], name="claim_status_period"),
+            # what was written since a run
+            BrinIndex(fields=["recorded_at"], name="claim_recorded", pages_per_range=16, autosummarize=True),
+        ]
 
     def __str__(self) -> str:
         return self.slug

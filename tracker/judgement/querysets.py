@@ -20,6 +20,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
 
 from tracker.chips.models import ChipFamily, ChipFamilyMember
 from tracker.chips.services import specs_known_at
@@ -65,9 +66,20 @@ def party_book(rules: RuleBook, at: datetime | None = None, of: Collection[int] 
     return PartyBook(bodies, held, rows, matches, affiliates_rule(rules))
 
 
-def stakes(at: datetime | None = None) -> tuple[Stake, ...]:
+def stakes(at: datetime | None = None, of: Collection[int] | None = None) -> tuple[Stake, ...]:
+    """Stakes as known at an instant. ``of``: only those tied to one of these organizations, through any number of others."""
     fields = ("owner_id", "owned_id", "share_percent", "valid_from", "valid_until")
-    rows = OwnershipStake.objects.known_at(at).order_by("id").values_list(*fields)
+    known = OwnershipStake.objects.known_at(at)
+    if of is not None:
+        near, more = set(of), set(of)
+        while more:
+            ends = known.filter(Q(owner_id__in=more) | Q(owned_id__in=more)).values_list(
+                "owner_id", "owned_id"
+            )
+            more = {pk for pair in ends for pk in pair} - near
+            near |= more
+        known = known.filter(Q(owner_id__in=near) | Q(owned_id__in=near))
+    rows = known.order_by("id").values_list(*fields)
     return tuple(
         # A stake is recorded without a share where a source names the owner as parent and says no more.
         Stake(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -93,6 +93,10 @@ class Organization(Versioned):
         indexes = [
             GinIndex(fields=["name"], name="organization_name_trgm", opclasses=["gin_trgm_ops"]),
             GinIndex(fields=["roles"], name="organization_roles"),
+            # what was written since a run
+            BrinIndex(
+                fields=["recorded_at"], name="organization_recorded", pages_per_range=16, autosummarize=True
+            ),
         ]
 
     def __str__(self) -> str:

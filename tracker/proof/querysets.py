@@ -182,7 +182,10 @@ def findings_with_evidence(since: datetime | None) -> Looked:
     """Findings of finished runs that are discrepancies: each rests on records."""
     recent, given = _finished_since(since)
     of = f"FROM tracker_finding f {FINISHED} WHERE f.is_discrepancy{recent}"
-    bad = f"SELECT f.id, f.headline, r.key {of} AND NOT EXISTS (SELECT 1 FROM tracker_evidence e WHERE e.finding_id = f.id)"
+    bad = (
+        f"SELECT f.id, f.headline, r.key {of} AND NOT EXISTS (SELECT 1 FROM tracker_evidence e"
+        " WHERE e.finding_id = coalesce(f.evidence_of_id, f.id))"
+    )
 
     def breach(pk: int, headline: str, run: str) -> Breach:
         return Breach(
@@ -311,7 +314,7 @@ EVIDENCE_DIGEST = """
     encode(sha256(convert_to('[' || coalesce((
       SELECT string_agg('[' || to_json(e.role)::text || ',' || to_json(e.model_name)::text || ',' || e.object_id || ','
         || e.version || ']', ',' ORDER BY e."order")
-      FROM tracker_evidence e WHERE e.finding_id = f.id), '') || ']', 'UTF8')), 'hex')
+      FROM tracker_evidence e WHERE e.finding_id = coalesce(f.evidence_of_id, f.id)), '') || ']', 'UTF8')), 'hex')
 """
 """The digest of a finding's evidence as ``reconciliation.services`` writes it: SHA-256 of [[role, model, id, version], ...]."""
 

@@ -27,6 +27,8 @@ from tracker.proof import querysets
 from tracker.proof.breach import Breach, Looked, Outcome, Told
 from tracker.proof.models import LedgerProof
 from tracker.reconciliation import services as reconciliation
+from tracker.reconciliation.closing.services import findings_digest
+from tracker.reconciliation.lines.services import replayed_books
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.rules.services import rulebook
 from tracker.runs import services as runs
@@ -72,7 +74,7 @@ def _leases(since: datetime | None) -> Looked:
 def _findings_digests(since: datetime | None) -> Looked:
     found = Looked(0)
     for run in _runs(since):
-        there = reconciliation.findings_digest(run)
+        there = findings_digest(run)
         found += Looked(1) if there == run.findings_sha256 else Looked(1, 1, (
             Breach(
                 "findings digests", "tracker_reconciliationrun", run.id,
@@ -120,7 +122,7 @@ def _replayed(since: datetime | None) -> Looked:
 
 def _replay(run: ReconciliationRun) -> Looked:
     found = Looked(0)
-    for scopes, drawn in reconciliation.replayed_books(run):
+    for scopes, drawn in replayed_books(run):
         kinds = np.unique(kinds_and_objects(drawn["area"])[0]).tolist()
         for kind in kinds:
             kept = querysets.stored_cells(run.id, run.layers, scopes, kind)

@@ -32,7 +32,6 @@ from tracker.reconciliation.models import Evidence, Finding, ReconciliationRun
 from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.tree import Node, Piece, Record, SourceFacts
 from tracker.reports.querysets import Reading, figure_of, record_name, source_of, traced_to
-from tracker.rules.services import rulebook
 from tracker.shipments.models import Shipment, ShipmentClaim
 from tracker.sources.models import Source
 
@@ -81,7 +80,7 @@ def findings() -> models.QuerySet[Finding]:
 def finding_tree(row: Finding, *, after: int = -1, limit: int = ROWS) -> TreePage:
     """The tree below a finding as its run read the ledger. ``after``, ``limit``: which rows of evidence are shown."""
     trail = Trail(row.run.as_known_at)
-    pieces = trail.pieces(Evidence.objects.filter(finding=row).order_by("order"))
+    pieces = trail.pieces(row.evidence.order_by("order"))
     shown = tree.page(pieces, after, limit)
     found = _found(row)
     grown = tree.grow(
@@ -364,26 +363,31 @@ def _uses(model_name: str, pk: int) -> Iterable[Use]:
     Of the latest only: a specification may bear thousands of findings in every run there has been.
     """
     finished = ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED).order_by("-id")
+    own = Coalesce("evidence_of_id", "id")
+    pieces = Evidence.objects.filter(model_name=model_name, object_id=pk)
     rows = (
-        Evidence.objects.filter(
-            model_name=model_name,
-            object_id=pk,
-            finding__is_discrepancy=True,
-            finding__run_id__in=list(finished.values_list("id", flat=True)[:LATEST_RUNS]),
+        Finding.objects.filter(
+            is_discrepancy=True, run_id__in=list(finished.values_list("id", flat=True)[:LATEST_RUNS])
         )
-        .select_related("finding__run")
-        .order_by("-finding__run_id", "finding__severity_rank", "finding_id", "order")
+        .annotate(told=own)
+        .filter(Exists(pieces.filter(finding_id=OuterRef("told"))))
+        .select_related("run")
+        .order_by("-run_id", "severity_rank", "id")
     )
-    for row in rows[:LISTED]:
-        found = row.finding
+    found = list(rows[:LISTED])
+    borne: dict[int, list[Evidence]] = defaultdict(list)
+    for piece in pieces.filter(finding_id__in={one.told for one in found}).order_by("finding_id", "order"):
+        borne[piece.finding_id].append(piece)
+    named = [(one, piece) for one in found for piece in borne[one.told]]
+    for finding, row in named[:LISTED]:
         yield Use(
-            found.run.key,
-            found.check_code,
-            found.headline,
+            finding.run.key,
+            finding.check_code,
+            finding.headline,
             row.role,
-            found.severity,
+            finding.severity,
             row.version,
-            finding_page(found.pk),
+            finding_page(finding.pk),
         )
 
 
@@ -582,7 +586,7 @@ def _places(run: ReconciliationRun, parameters: Parameters, *, is_group: bool) -
     """The places that lines lie in; who owns whom is read only where a group is asked for."""
     if not is_group:
         return places(run.as_known_at, (), Q(is_synthetic=parameters.records == "synthetic"))
-    ledger = Ledger(run.as_known_at, run.as_of, rulebook(run.as_known_at), parameters)
+    ledger = Ledger(run.as_known_at, run.as_of, parameters)
     return places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
@@ -101,6 +103,15 @@ class ReconciliationRun(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+    def records(self, model: Any) -> Any:
+        """The records of one kind that this run reads: as known at its instant, real or synthetic."""
+        synthetic = self.parameters["records"] == "synthetic"
+        return model.objects.known_at(self.as_known_at).filter(is_synthetic=synthetic)
+
+
+GOING = (ReconciliationRun.Status.QUEUED, ReconciliationRun.Status.RUNNING)
+"""Statuses of runs that are not over."""
 
 
 class RunPartition(models.Model):
@@ -371,6 +382,20 @@ class Finding(models.Model):
     text = models.TextField()
     numbers = models.JSONField(default=dict)
     evidence_sha256 = models.CharField(max_length=64)
+    evidence_of = models.ForeignKey(
+        "self", on_delete=models.PROTECT, related_name="+", null=True, db_index=False,
+        help_text="The finding of an earlier run that says the same of the same records: its evidence is this one's.",
+    )  # fmt: skip
+    is_own_finding = models.BooleanField(
+        default=False,
+        help_text="Beyond its threshold and large enough to report, before false alarms are controlled.",
+    )
+    own_severity = models.CharField(
+        max_length=8,
+        choices=Severity,
+        default=Severity.INFO,
+        help_text="Severity before false alarms are controlled.",
+    )
 
     class Meta:
         ordering = ["run", "severity_rank", "-sq", "id"]
@@ -378,16 +403,25 @@ class Finding(models.Model):
         indexes = [
             models.Index(fields=["run", "is_discrepancy", "severity_rank"], name="finding_worst_first"),
             GinIndex(fields=["headline"], name="finding_headline_trgm", opclasses=["gin_trgm_ops"]),
+            # asked by the database when a finding is to go
+            models.Index(
+                fields=["evidence_of"], name="finding_evidence_of", condition=Q(evidence_of__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
         return self.headline
 
+    @property
+    def evidence(self) -> models.QuerySet[Evidence]:
+        """The records it rests on, in order. A run that goes on from another writes what did not change once only."""
+        return Evidence.objects.filter(finding_id=self.evidence_of_id or self.pk)
+
 
 class Evidence(models.Model):
     """A record version that a finding rests on, its role and its share of the difference and of the variance."""
 
-    finding = models.ForeignKey(Finding, on_delete=models.CASCADE, related_name="evidence")
+    finding = models.ForeignKey(Finding, on_delete=models.CASCADE, related_name="own_evidence")
     order = models.PositiveSmallIntegerField()
     role = models.CharField(max_length=24)
     model_name = models.CharField(max_length=40)

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tracker.reconciliation.books import Books
+from tracker.core.errors import CannotReconcile
+from tracker.reconciliation.books import Books, Parameters
+from tracker.reconciliation.models import GOING, ReconciliationRun
 from tracker.reconciliation.sums.querysets import Sums
 
 KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
 """Kinds of shares that are read as books; the lines are read as columns."""
+LINES = "lines"
+"""Kind of the shares that read lines as columns."""
 
 
 @dataclass
@@ -23,3 +27,22 @@ class Ledger(Sums):
     def books(self, kind: str, index: int, count: int) -> Books:
         """The books of share ``index`` (from 0) of ``count`` of one kind of partition."""
         return getattr(self, f"_by_{kind}")(index, count)
+
+
+def ledger_of(run: ReconciliationRun) -> Ledger:
+    """The ledger as a run reads it."""
+    return Ledger(run.as_known_at, run.as_of, Parameters(**run.parameters))
+
+
+class RunOver(CannotReconcile):
+    """The run of a share was cancelled or given up while the share was judged."""
+
+
+def stop_if_over(run_id: int) -> None:
+    """Between the steps of a share: end it, without effect, if its run goes on no longer.
+
+    Raises:
+        RunOver: it was cancelled or given up.
+    """
+    if not ReconciliationRun.objects.filter(id=run_id, status__in=GOING).exists():
+        raise RunOver(f"run {run_id} goes on no longer")

@@ -7,6 +7,7 @@ grade the finding cannot do without (how well known). docs/method.md, section 6.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from tracker.core.quantity import MDG_FACTOR as MDG_FACTOR  # the checks ask it of this module
-from tracker.reconciliation.books import Evidence, Finding, Parameters
+from tracker.reconciliation.books import Evidence, Finding, Parameters, Section
 
 Z_TWO_SIDED = 1.959963984540054
 """|z| at which a two-sided test at 5 % says so."""
@@ -22,6 +23,7 @@ Z_ONE_SIDED = 1.6448536269514722
 """z at which a one-sided test (a bound) at 5 % says so."""
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")
+SEVERITY_RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
 UNCERTAIN_GRADES = ("D", "E")
 INDISPENSABLE_SHARE = 0.05
 SURPRISE_HEADING = "How surprising it is"
@@ -196,6 +198,19 @@ def _one_of(m: int, family: str) -> str:
         f"the only {family} comparison in the run"
         if m == 1
         else f"one of {m:,} {family} comparisons in the run"
+    )
+
+
+_TOLD = re.compile(
+    r"\s*This was (?:the only \S+ comparison|one of [\d,]+ \S+ comparisons) in the run\b.*", re.DOTALL
+)
+
+
+def unjudged(sections: Sequence[Section]) -> tuple[Section, ...]:
+    """The sections of a finding without what :func:`judged` told, so that it can be judged among other tests."""
+    return tuple(
+        replace(part, body=_TOLD.sub("", part.body)) if part.heading == SURPRISE_HEADING else part
+        for part in sections
     )
 
 

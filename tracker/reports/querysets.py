@@ -110,14 +110,14 @@ class Reading:
             yield from self._lines(list(rows.order_by("key")), resolved)
 
     def _lines(self, findings: Sequence[Finding], resolved: Collection[int]) -> Iterator[Line]:
-        pieces = list(Evidence.objects.filter(finding__in=findings).order_by("finding_id", "order"))
+        told = {row.evidence_of_id or row.id for row in findings}
+        pieces = list(Evidence.objects.filter(finding_id__in=told).order_by("finding_id", "order"))
         evidence = self._evidence(pieces)
         areas = self.area_names({row.area for row in findings})
         scopes = self.scope_names({row.scope for row in findings})
         for row in findings:
-            line = _line(
-                row, areas.get(row.area, row.area), scopes.get(row.scope, row.scope), tuple(evidence[row.id])
-            )
+            told_by = tuple(evidence[row.evidence_of_id or row.id])
+            line = _line(row, areas.get(row.area, row.area), scopes.get(row.scope, row.scope), told_by)
             yield replace(line, is_resolved=row.discrepancy_id in resolved)
 
     def area_names(self, areas: Collection[str]) -> dict[str, str]:

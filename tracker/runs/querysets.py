@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.db.models import F, FloatField, Q, QuerySet, Sum
-from django.db.models.functions import Cast, Power
+from django.db.models import F, FloatField, Q, Sum
+from django.db.models.functions import Cast, Coalesce, Power
 
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.models import Discrepancy, DiscrepancyEvent, Evidence, Finding, ReconciliationRun
@@ -41,7 +41,9 @@ def priorities(run: ReconciliationRun, limit: int = 50) -> tuple[Priority, ...]:
 
 
 def _doubts(run: ReconciliationRun, limit: int) -> Iterator[Doubt]:
-    borne = _borne(run)
+    told = _told(run)
+    borne = Evidence.objects.filter(finding_id__in=list(told), variance_share__gt=0)
+    # a finding that was carried over says the same of the same records as the one whose evidence this is
     sigma_sq = F("finding__sigma") * F("finding__sq") / F("finding__gap")
     variance = Cast(F("variance_share") * Power(sigma_sq, 2), FloatField())
     top = borne.values("model_name", "object_id").annotate(variance=Sum(variance))
@@ -56,18 +58,14 @@ def _doubts(run: ReconciliationRun, limit: int) -> Iterator[Doubt]:
     )  # fmt: skip
     for model, pk, label, finding, headline, share, sigma, sq, gap in rows.values_list(*fields).iterator():
         if (model, pk) in wanted:
-            yield Doubt(model, pk, label, finding, headline, share, abs(sigma * sq / gap))
+            yield Doubt(model, pk, label, told[finding], headline, share, abs(sigma * sq / gap))
 
 
-def _borne(run: ReconciliationRun) -> QuerySet[Evidence]:
-    """Evidence that bears a part of the variance of an open discrepancy whose size is known."""
-    known = Q(finding__sigma__gt=0, finding__sq__isnull=False, finding__gap__isnull=False) & ~Q(
-        finding__gap=0
-    )
-    rows = Evidence.objects.filter(
-        known, finding__run=run, finding__is_discrepancy=True, variance_share__gt=0
-    )
-    return rows.exclude(finding__discrepancy__in=resolved_at_close(run))
+def _told(run: ReconciliationRun) -> dict[int, int]:
+    """Open discrepancies of a run whose size is known: id of the finding that has the evidence -> id of the run's own."""
+    known = Q(sigma__gt=0, sq__isnull=False, gap__isnull=False) & ~Q(gap=0)
+    rows = run.findings.filter(known, is_discrepancy=True).exclude(discrepancy__in=resolved_at_close(run))
+    return dict(rows.values_list(Coalesce("evidence_of_id", "id"), "id"))
 
 
 def _questions(run: ReconciliationRun) -> Iterator[Question]:

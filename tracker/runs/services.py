@@ -27,8 +27,8 @@ from django.utils import timezone
 
 from tracker.core.errors import BadInput
 from tracker.reconciliation import services
-from tracker.reconciliation.models import ReconciliationRun, RunPartition
-from tracker.reconciliation.services import GOING
+from tracker.reconciliation.closing.services import close_if_complete
+from tracker.reconciliation.models import GOING, ReconciliationRun, RunPartition
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def close(run_id: int) -> bool:
         )
         try:
             with at_work(run_id):
-                return services.close_if_complete(run_id)
+                return close_if_complete(run_id)
         except (OperationalError, InterfaceError):
             if is_over(run_id):
                 return False  # cancelled in the middle: the statement was broken off

@@ -41,6 +41,7 @@ from tracker.reconciliation.books import (
 from tracker.reconciliation.inventories import scope_number
 from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
+from tracker.rules.services import rulebook
 from tracker.sources.models import Source
 
 
@@ -54,7 +55,6 @@ class Reference:
 
     at: datetime
     as_of: date
-    rules: RuleBook
     parameters: Parameters
 
     def known(self, model: Any) -> QuerySet:
@@ -286,6 +286,11 @@ class Reference:
             )
             for pk, version, slug, org, site, country, chip, family, first, until, source in rows
         )  # fmt: skip
+
+    @cached_property
+    def rules(self) -> RuleBook:
+        """The rules as known at the instant."""
+        return rulebook(self.at)
 
     # --- parties ----------------------------------------------------------------------------------------------------
 

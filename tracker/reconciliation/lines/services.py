@@ -1,0 +1,461 @@
+"""The shares that read lines as columns: the books of all areas, and what the checks on lines and chains have to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
+
+from tracker.balances.books import KINDS as AREA_KINDS
+from tracker.balances.books import (
+    ORG,
+    Columns,
+    Ends,
+    Places,
+    cells,
+    changes,
+    ends,
+    flows,
+    kinds_and_objects,
+    merged,
+)
+from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
+from tracker.balances.reading import LINE, Array, amounts
+from tracker.balances.services import bring_forward, learn_cells, write_cells
+from tracker.judgement.querysets import stakes
+from tracker.reconciliation.books import Finding as Found
+from tracker.reconciliation.checks import dates, running, srd, transit
+from tracker.reconciliation.findings.services import carry_over
+from tracker.reconciliation.inventories import anchors, whole_months
+from tracker.reconciliation.lines.querysets import touched_by
+from tracker.reconciliation.models import Evidence, ReconciliationRun, RunPartition
+from tracker.reconciliation.querysets import LINES, Ledger, ledger_of, stop_if_over
+from tracker.reconciliation.scopes import may_overlap
+from tracker.reconciliation.scratch import packed, unpacked
+from tracker.reconciliation.sweep import CHAIN, LOT, Sweep, without
+from tracker.reconciliation.touched import Touched
+from tracker.shipments.models import Shipment
+
+LINES_PER_SHARE = 1_000_000
+"""Lines that one worker reads as columns at a time: what bounds its memory (about 400 MB)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineShare:
+    """Scopes (as columns write them) whose lines one worker reads."""
+
+    scopes: Array
+    rows: int
+
+
+def line_shares(run: ReconciliationRun) -> list[LineShare]:
+    """All lines, cut by scope into shares of about equal size: a chain lies in one of them, whole."""
+    counts = line_counts(run.as_known_at, run.parameters["records"] == "synthetic")
+    shares: list[tuple[int, list[int]]] = [
+        (0, []) for _ in range(max(2, -(-sum(counts.values()) // LINES_PER_SHARE)))
+    ]
+    for scope, lines in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        smallest = min(range(len(shares)), key=lambda i: (shares[i][0], i))
+        rows, scopes = shares[smallest]
+        shares[smallest] = (rows + lines, [*scopes, scope])
+    return [LineShare(np.array(sorted(scopes), np.int64), rows) for rows, scopes in shares]
+
+
+def swept_lines(
+    run: ReconciliationRun, share: RunPartition, ledger: Ledger
+) -> tuple[list[Found], dict[str, int]]:
+    """Read the lines of a share as columns: draw up its books, and look for what the checks on lines have to judge.
+
+    Returns what was found by arithmetic, and the tests made by family; suspected differences between shipper and receiver wait
+    in the share's ``scratch`` for the control of false alarms.
+    """
+    parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
+    if run.base_id:
+        return _brought_forward(run, share, ledger)
+    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world())
+    sweep = _sweep(run, ledger)
+    scopes = unpacked(share.scratch)["scopes"].tolist()
+    blocks = []
+    for lines in line_chunks(run.as_known_at, synthetic, *of_scopes(scopes)):
+        read = amounts(lines, parameters)
+        sweep.add(lines, read)
+        blocks.append(ends(lines, read, where, parameters.lead_time_days))
+    stop_if_over(run.id)  # not between the blocks: the connection is busy handing them out
+    if blocks:
+        _draw_up(run, ledger, blocks, where, scopes)
+    stop_if_over(run.id)
+    (tests, pairs), (more, lots) = sweep.pairs_found(), sweep.lots_found()
+    suspects = {
+        "early": np.array(sweep.early, np.int64),
+        "stale": np.array(sweep.stale, np.int64),
+        "chains": sweep.overdrawn(),
+    }
+    RunPartition.objects.filter(id=share.id).update(
+        rows=sweep.lines,
+        scratch=packed({"scopes": np.array(scopes, np.int64), "pairs": pairs, "lots": lots, **suspects}),
+    )
+    return _suspected(ledger, suspects), {srd.FAMILY: tests + more}
+
+
+def _sweep(run: ReconciliationRun, ledger: Ledger) -> Sweep:
+    parameters = ledger.parameters
+    return Sweep(
+        parameters, run.as_of, parameters.lead_time_days, ledger.material, ledger.first_shipped, ledger.makers,
+    )  # fmt: skip
+
+
+def _brought_forward(
+    run: ReconciliationRun, share: RunPartition, ledger: Ledger
+) -> tuple[list[Found], dict[str, int]]:
+    """The same for a run that goes on from another: only lines that changed since are read, with what shares a lot or a running
+    balance with them.
+
+    What such a line said is taken out of its cells, lots and balances, and what it says now is put in. All that is not touched
+    stands as the earlier run left it.
+    """
+    base = run.base
+    assert base is not None  # asked by the caller
+    parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
+    ids = changed_lines(base.as_known_at, run.as_known_at)
+    if not ids:
+        return _left_alone(run, share, base)
+    instants = (base.as_known_at, run.as_known_at)
+    old, new = (_read_lines(at, synthetic, "id = ANY(%s)", [ids]) for at in instants)
+    touched = touched_by(instants, ids, ledger.of_world())
+    where = places(
+        run.as_known_at,
+        stakes(run.as_known_at, touched.parties),
+        ledger.of_world(),
+        touched.parties,
+        touched.sites,
+    )
+    _bring_cells_forward(run, base, ledger, old, new, where)
+    stop_if_over(run.id)
+
+    before, now = _sweep(run, ledger), _sweep(run, ledger)
+    before.add(old, amounts(old, parameters))
+    now.add(new, amounts(new, parameters))
+    held, tests = _held(base)
+    lots = np.unique(np.concatenate([before.lots_touched(), now.lots_touched()]))
+    of_lots = [_lots_at(run, ledger, at, lots) for at in instants]
+    tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
+
+    moved_by = (before.chains_touched(), now.chains_touched(), _bystanders(touched))
+    chains = _overlapping(np.unique(np.concatenate(moved_by)), ledger)
+    suspects = {
+        "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
+        "stale": np.append(held["stale"][~np.isin(held["stale"], ids)], np.array(now.stale, np.int64)),
+        "chains": np.concatenate([without(held["chains"], chains), _overdrawn_now(run, ledger, chains)]),
+    }
+    kept_pairs = held["pairs"][~np.isin(held["pairs"]["line"], ids)]
+    RunPartition.objects.filter(id=share.id).update(
+        rows=len(new),
+        scratch=packed(
+            {
+                "pairs": np.concatenate([kept_pairs, now.pairs_found()[1]]),
+                "lots": np.concatenate([without(held["lots"], lots), of_lots[1][1]]),
+                "moved": np.array(ids, np.int64), "touched": lots, "more": np.array([len(new) - len(old)]),
+                "changed": unpacked(share.scratch)["changed"], **suspects,
+            }
+        ),
+    )  # fmt: skip
+    overdue = (
+        before.stale + now.stale
+    )  # a finding tells of all such lines of a consignee and kind of chip together
+    again = {
+        "early": np.array(now.early, np.int64),
+        "stale": _together(ledger, instants, overdue, suspects["stale"]),
+        "chains": suspects["chains"][np.isin(suspects["chains"], chains)],
+    }
+    _carry_what_stands(run, base, ledger, ids, chains, _waited_for(ledger, instants, overdue))
+    return _suspected(ledger, again), {srd.FAMILY: tests}
+
+
+def _left_alone(
+    run: ReconciliationRun, share: RunPartition, base: ReconciliationRun
+) -> tuple[list[Found], dict[str, int]]:
+    """No line changed: everything on lines stands, unless a declared book got another count."""
+    ledger = ledger_of(run)
+    none = np.empty(0, LINE)
+    if ledger.closed_books:
+        where = places(run.as_known_at, (), ledger.of_world(), set(), set())
+        _bring_cells_forward(run, base, ledger, none, none, where)
+    held, tests = _held(base)
+    untouched = {
+        "moved": np.empty(0, np.int64), "touched": np.empty(0, LOT), "more": np.zeros(1, np.int64),
+        "changed": unpacked(share.scratch)["changed"],
+    }  # fmt: skip
+    RunPartition.objects.filter(id=share.id).update(rows=0, scratch=packed({**held, **untouched}))
+    rows = base.findings.filter(check_code__in=ON_LINES)
+    carry_over(run, base, list(rows.values_list("id", flat=True)))
+    return [], {srd.FAMILY: tests}
+
+
+ON_LINES = (dates.CODE, transit.CODE, running.CODE)
+"""Checks whose findings the shares of lines write; SRD waits for all its tests."""
+
+
+def _held(base: ReconciliationRun) -> tuple[dict[str, Array], int]:
+    """What the shares of an earlier run carry, put together, and how many tests of shipper against receiver it made."""
+    shares = list(base.partitions.filter(kind=LINES).order_by("index"))
+    carried = [unpacked(share.scratch) for share in shares]
+    names = ("pairs", "lots", "early", "stale", "chains")
+    held = {name: np.concatenate([part[name] for part in carried]) for name in names}
+    return held, sum(share.tests.get(srd.FAMILY, 0) for share in shares)
+
+
+def _bystanders(touched: Touched) -> Array:
+    """CHAIN rows of organizations that lines came to without naming them as consignee: end users, and operators of the sites."""
+    found = {
+        (False, org, line.scope)
+        for line in touched.lines
+        for org in (line.end_user, line.origin_operator, line.destination_operator)
+        if org
+    }
+    return np.array(sorted(found), CHAIN)
+
+
+def _named_chains(chains: Array, ledger: Ledger) -> set[tuple[str, str]]:
+    """The chains by area and scope, as findings name them."""
+    orgs = ledger.organizations(chains["holder"][~chains["site"]].tolist())
+    sites = ledger.sites(chains["holder"][chains["site"]].tolist())
+    names = {(False, pk): f"org:{row.slug}" for pk, row in orgs.items()}
+    names |= {(True, pk): f"site:{row.slug}" for pk, row in sites.items()}
+    scoped = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    return {(names.get((site, pk), ""), scoped[scope]) for site, pk, scope in chains.tolist()}
+
+
+Waited = tuple[int, str, int]
+"""Consignee (0: not named), country of destination (empty where a consignee is named) and scope of a line in transit."""
+
+
+def _waited_for(ledger: Ledger, instants: Sequence[datetime], lines: Sequence[int]) -> set[Waited]:
+    """Whom some lines in transit were for, then and now."""
+    found: set[Waited] = set()
+    for at in instants if lines else ():
+        rows = Shipment.objects.known_at(at).filter(ledger.of_world(), id__in=lines)
+        found |= {
+            (consignee or 0, "" if consignee else country, chip * 2 if chip else (family or 0) * 2 + 1)
+            for consignee, country, chip, family in rows.values_list(
+                "consignee_id", "destination_country", "chip_id", "family_id"
+            )
+        }
+    return found
+
+
+def _together(ledger: Ledger, instants: Sequence[datetime], changed: Sequence[int], stale: Array) -> Array:
+    """Of the overdue lines those that a finding tells of together with one that changed."""
+    asked = _waited_for(ledger, instants, changed)
+    if not asked:
+        return np.empty(0, np.int64)
+    near = Q(consignee_id__in=[pk for pk, _, _ in asked if pk])
+    near |= Q(consignee_id=None, destination_country__in=[country for pk, country, _ in asked if not pk])
+    rows = ledger.known(Shipment).filter(near, ledger.of_world(), id__in=stale.tolist()).order_by("id")
+    return np.array(list(rows.values_list("id", flat=True)), np.int64)
+
+
+def _carry_what_stands(
+    run: ReconciliationRun,
+    base: ReconciliationRun,
+    ledger: Ledger,
+    ids: Sequence[int],
+    chains: Array,
+    waited: set[Waited],
+) -> None:
+    """Carry over the base's findings on lines and chains that nothing touched."""
+    told = _named_chains(chains, ledger)
+    consignees = ledger.organizations([pk for pk, _, _ in waited])
+    areas = {
+        f"org:{consignees[pk].slug}" if pk in consignees else f"country:{country or 'unknown'}"
+        for pk, country, _ in waited
+    }
+    dated = set(ids)
+    rows = base.findings.filter(check_code__in=ON_LINES).annotate(
+        line=Subquery(
+            Evidence.objects.filter(
+                finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")), order=0
+            ).values("object_id")
+        )
+    )
+
+    def stands(code: str, area: str, scope: str, line: int) -> bool:
+        if code == running.CODE:
+            return (area, scope) not in told
+        return area not in areas if code == transit.CODE else line not in dated
+
+    values = rows.values_list("id", "check_code", "area", "scope", "line")
+    carry_over(run, base, [pk for pk, *named in values if stands(*named)])
+
+
+def _read_lines(at: datetime, synthetic: bool, where: str, params: list[Any]) -> Array:
+    chunks = list(line_chunks(at, synthetic, where, params))
+    return np.concatenate(chunks) if chunks else np.empty(0, LINE)
+
+
+def _bring_cells_forward(
+    run: ReconciliationRun, base: ReconciliationRun, ledger: Ledger, old: Array, new: Array, where: Places
+) -> None:
+    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base."""
+    lead = ledger.parameters.lead_time_days
+    sides = [ends(lines, amounts(lines, ledger.parameters), where, lead) for lines in (old, new)]
+    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    inventories = anchors(ledger.inventories(list(names)), ledger.closed_books, ledger.parameters)
+    if ledger.closed_books:  # an inventory that is no longer reported must open its chain no longer
+        then = Ledger(base.as_known_at, base.as_of, ledger.parameters)
+        earlier = anchors(then.inventories(list(names)), then.closed_books, then.parameters)
+        inventories = {key: inventories.get(key, {}) for key in {*inventories, *earlier}}
+    # all kinds of areas at once: changes are few, and each look into the books that stand costs more than they do
+    delta = merged(
+        [changes(sides[0], sides[1], kind, where.groups) for kind in range(len(AREA_KINDS))], keep_empty=True
+    )
+    drawn, gone = bring_forward(run.id, base.layers, delta, inventories, names)
+    whole = whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
+    if write_cells(run.id, drawn, names, closed=whole, gone=gone) > 1000:
+        learn_cells()
+
+
+def _lots_at(run: ReconciliationRun, ledger: Ledger, at: datetime, lots: Array) -> tuple[int, Array]:
+    """Tests of some lots as known at an instant, and those that are suspicious."""
+    sweep = _sweep(run, ledger)
+    for where, given in _of_lots(lots):
+        for lines in line_chunks(at, run.parameters["records"] == "synthetic", where, given):
+            sweep.add(lines, amounts(lines, ledger.parameters))
+    return sweep.lots_found(lots)
+
+
+def _of_lots(lots: Array) -> Iterator[tuple[str, list[Any]]]:
+    """Conditions that together hold for every line of some lots, and for few others; apart by which of the parties is named, so
+    that each can be found by key."""
+    for sent in (True, False):
+        for came in (True, False):
+            mine = lots[((lots["shipper"] > 0) == sent) & ((lots["consignee"] > 0) == came)]
+            if not len(mine):
+                continue
+            where, given = of_scopes(np.unique(mine["scope"]).tolist())
+            for named, column in ((sent, "shipper"), (came, "consignee")):
+                where += f" AND {column}_id = ANY(%s)" if named else f" AND {column}_id IS NULL"
+                given += [np.unique(mine[column]).tolist()] if named else []
+            yield f"{where} AND quantity_by_shipper IS NOT NULL AND quantity_by_receiver IS NOT NULL", given
+
+
+def _overlapping(chains: Array, ledger: Ledger) -> Array:
+    """The chains, and those of the same holders whose scope may be of the same chips."""
+    near: dict[int, list[int]] = {}
+    for number in np.unique(chains["scope"]).tolist():
+        asked = ledger.numbered_scopes[number]
+        near[number] = [
+            other
+            for other, scope in ledger.numbered_scopes.items()
+            if may_overlap(scope, asked, ledger.chips)
+        ]
+    rows = [(site, holder, other) for site, holder, scope in chains.tolist() for other in near[scope]]
+    return np.unique(np.array(rows, CHAIN))
+
+
+def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array) -> Array:
+    """Those of some chains whose balance falls below zero. Only chains from which something went can; the others are not read."""
+    makers = ledger.makers
+    mine = [row for row in chains.tolist() if row[0] or makers.get(row[2]) != row[1]]
+    found = []
+    for at_site, (sender, receiver) in ((False, ("shipper", "consignee")), (True, ("origin", "destination"))):
+        sent = _sending(
+            ledger, f"{sender}_id", [(holder, scope) for site, holder, scope in mine if site == at_site]
+        )
+        if not sent:
+            continue
+        where, given = of_scopes(sorted({scope for _, scope in sent}))
+        holders = sorted({holder for holder, _ in sent})
+        near = f"({sender}_id = ANY(%s) OR {receiver}_id = ANY(%s)) AND {where}"
+        sweep = _sweep(run, ledger)
+        for lines in line_chunks(
+            run.as_known_at, run.parameters["records"] == "synthetic", near, [holders, holders, *given]
+        ):
+            sweep.add(lines, amounts(lines, ledger.parameters))
+        low = sweep.overdrawn()
+        found.append(low[low["site"] == at_site])
+    below = np.concatenate(found) if found else np.empty(0, CHAIN)
+    return below[np.isin(below, chains)]
+
+
+def _sending(ledger: Ledger, column: str, asked: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those holders and scopes of which some line went out."""
+    if not asked:
+        return set()
+    rows = ledger.known(Shipment).filter(
+        ledger.of_world(), **{f"{column}__in": {holder for holder, _ in asked}}
+    )
+    found = rows.order_by().values_list(column, "chip_id", "family_id").distinct()
+    sent = {(holder, chip * 2 if chip else family * 2 + 1) for holder, chip, family in found}
+    return sent & set(asked)
+
+
+def _draw_up(
+    run: ReconciliationRun, ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
+) -> None:
+    """Write the cells of some scopes."""
+    names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
+    for drawn, whole in _drawn(ledger, blocks, where, scopes):
+        write_cells(run.id, drawn, names, closed=whole)
+
+
+def _drawn(
+    ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
+) -> Iterator[tuple[Columns, Array | None]]:
+    """The cells of some scopes, and which of them are of declared whole books: one kind of area after the other, so that memory
+    holds one at a time."""
+    # column by column, each let go as soon as it is joined: both at once would be twice the memory
+    found = {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
+    blocks.clear()
+    inventories = anchors(ledger.inventories(scopes), ledger.closed_books, ledger.parameters)
+    for kind in range(len(AREA_KINDS)):
+        mine = {
+            key: by_month for key, by_month in inventories.items() if kinds_and_objects(key[0])[0] == kind
+        }
+        drawn = cells(flows(found, kind, where.groups), mine)
+        whole = (
+            whole_months(drawn, ledger.closed_books, ledger.numbered_scopes) if ledger.closed_books else None
+        )
+        yield drawn, whole
+        for way in ("from", "to"):
+            if kind != ORG:  # groups are made from what organizations moved
+                del found[f"{way} {AREA_KINDS[kind]}"]
+
+
+def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]]:
+    """The books of a run drawn up again from the lines as known at its instant, without a look at what is stored: scopes after
+    scopes, and of these one kind of area after the other."""
+    ledger = ledger_of(run)
+    parameters = ledger.parameters
+    where = places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
+    for share in line_shares(run):
+        scopes = share.scopes.tolist()
+        chunks = line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", *of_scopes(scopes))
+        blocks = [
+            ends(lines, amounts(lines, parameters), where, parameters.lead_time_days) for lines in chunks
+        ]
+        for drawn, _ in _drawn(ledger, blocks, where, scopes) if blocks else ():
+            yield scopes, drawn
+
+
+def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
+    """The findings of the checks on lines and chains, from the records that are suspected; SRD waits for all its tests."""
+    found: list[Found] = []
+    for name, check in (("early", dates), ("stale", transit)):
+        if len(suspects[name]):
+            found += check.find(ledger.lines_books(suspects[name].tolist()), ledger.parameters)
+    for site, holder, scope in sorted(suspects["chains"].tolist()):
+        kind = "site" if site else "org"
+        books = ledger.chain_books(kind, holder, scope)
+        rows = books.sites if site else books.organizations
+        asked = ledger.numbered_scopes[scope]
+        if row := rows.get(holder):  # groups of unnamed buyers keep no book
+            wanted = (f"{kind}:{row.slug}", f"{asked.kind}:{asked.slug}")
+            found += [
+                one for one in running.find(books, ledger.parameters) if (one.area, one.scope) == wanted
+            ]
+    return found
