@@ -21,7 +21,7 @@ from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS
 from tracker.core.querysets import rows_known_at
 from tracker.datacenters.models import DataCenter
 from tracker.organizations.models import Organization
-from tracker.organizations.ownership import Stake, stakes_above, tops
+from tracker.organizations.ownership import Stake, stakes_above, tied, tops
 from tracker.shipments.models import Shipment
 
 CHUNK = 200_000
@@ -179,7 +179,7 @@ def groups(stakes: Sequence[Stake], of: set[int] | None = None) -> Groups:
     be counted with somebody who may not hold them.
     """
     spans: dict[int, list[tuple[int, int]]] = {}
-    for mine in _tied(stakes):
+    for mine in tied(stakes):
         if of is not None and not any(int(s.owner) in of or int(s.owned) in of for s in mine):
             continue
         # one at a time: whoever is tied by no stake to a change is not asked again because of it
@@ -187,32 +187,15 @@ def groups(stakes: Sequence[Stake], of: set[int] | None = None) -> Groups:
         people = sorted({int(org) for s in mine for org in (s.owner, s.owned)})
         for day, number in [(date.min, -(2**30)), *((day, (day - EPOCH).days) for day in changes)]:
             above = stakes_above(mine, day)
-            tied = {int(org) for s in mine if s.period.holds(day) for org in (s.owner, s.owned)}
+            held = {int(org) for s in mine if s.period.holds(day) for org in (s.owner, s.owned)}
             for org in people:
-                found = tops(org, above) if org in tied else None
+                found = tops(org, above) if org in held else None
                 parent = int(found.parents[0]) if found and found.are_known and len(found.parents) == 1 else 0
                 steps = spans.setdefault(org, [])
                 if not steps or steps[-1][1] != parent:
                     steps.append((number, parent))
     kept = {org: steps for org, steps in spans.items() if any(parent for _, parent in steps)}
     return membership(kept)
-
-
-def _tied(stakes: Sequence[Stake]) -> list[list[Stake]]:
-    """The stakes, apart by who is tied to whom by any of them on any day."""
-    above: dict[int, int] = {}
-
-    def top(org: int) -> int:
-        while above.setdefault(org, org) != org:
-            above[org] = org = above[above[org]]
-        return org
-
-    for stake in stakes:
-        above[top(int(stake.owner))] = top(int(stake.owned))
-    found: dict[int, list[Stake]] = {}
-    for stake in stakes:
-        found.setdefault(top(int(stake.owner)), []).append(stake)
-    return list(found.values())
 
 
 def scope_names(at: datetime) -> dict[int, str]:

@@ -15,6 +15,7 @@ from tracker.balances.books import (
     TERMS,
     Anchors,
     Columns,
+    area_of,
     cells,
     country_code,
     differing,
@@ -51,17 +52,27 @@ def _ids(model: Any, named: Iterable[Named]) -> dict[tuple[str, int], int]:
     wanted = sorted(
         set(named)
     )  # in one order, so that two runs that name the same areas do not wait for each other
-    model.objects.bulk_create(
-        (model(kind=kind, object_id=pk, key=key) for kind, pk, key in wanted),
-        update_conflicts=True,
-        unique_fields=["kind", "object_id"],
-        update_fields=["key"],
-        batch_size=5000,
-    )
-    kinds = sorted({kind for kind, _, _ in wanted})
-    found = model.objects.filter(kind__in=kinds).values_list("kind", "object_id", "id")
-    asked = {(kind, pk) for kind, pk, _ in wanted}
-    return {(kind, pk): area for kind, pk, area in found.iterator() if (kind, pk) in asked}
+    found = _known_ids(model, wanted)
+    if any(found.get((kind, pk), ("", 0))[0] != key for kind, pk, key in wanted):
+        model.objects.bulk_create(
+            (model(kind=kind, object_id=pk, key=key) for kind, pk, key in wanted),
+            update_conflicts=True,
+            unique_fields=["kind", "object_id"],
+            update_fields=["key"],
+            batch_size=5000,
+        )
+        found = _known_ids(model, wanted)
+    return {named: pk for named, (_, pk) in found.items()}
+
+
+def _known_ids(model: Any, wanted: Sequence[Named]) -> dict[tuple[str, int], tuple[str, int]]:
+    """(kind, object) -> key and id, of those that there are."""
+    found: dict[tuple[str, int], tuple[str, int]] = {}
+    for kind in sorted({kind for kind, _, _ in wanted}):
+        objects = [pk for other, pk, _ in wanted if other == kind]
+        rows = model.objects.filter(kind=kind, object_id__in=objects).order_by()
+        found |= {(kind, pk): (key, row) for pk, key, row in rows.values_list("object_id", "key", "id")}
+    return found
 
 
 # --- a run's cells ----------------------------------------------------------------------------------------------------
@@ -272,30 +283,41 @@ def register_areas() -> None:
 
 def _area_numbers(areas: Array) -> Array:
     """The row of each area among the balance areas."""
-    numbers = np.empty(len(areas), np.int64)
+    wanted = np.unique(areas)
+    known = _known_areas(wanted)
+    lacking = np.setdiff1d(wanted, known[0])
+    if len(lacking):  # of records that were deleted since, or a code that is no country
+        kinds, objects = kinds_and_objects(lacking)
+        named = [(KINDS[kind], pk) for kind, pk in zip(kinds.tolist(), objects.tolist(), strict=True)]
+        area_ids((kind, pk, _lost_name(kind, pk)) for kind, pk in named)
+        known = _known_areas(wanted)
+    return known[1][np.searchsorted(known[0], areas)]
+
+
+def _known_areas(areas: Array) -> tuple[Array, Array]:
+    """Those of some areas (sorted) that have a row, and the id of each row."""
     kinds, objects = kinds_and_objects(areas)
-    for place, kind in enumerate(KINDS):
-        mine = kinds == place
-        if not mine.any():
-            continue
-        wanted = np.unique(objects[mine])
-        known = _known_areas(kind, wanted)
-        lacking = np.setdiff1d(wanted, known[0])
-        if len(lacking):  # of records that were deleted since, or a code that is no country
-            area_ids((kind, int(pk), _lost_name(kind, int(pk))) for pk in lacking)
-            known = _known_areas(kind, wanted)
-        numbers[mine] = known[1][np.searchsorted(known[0], objects[mine])]
-    return numbers
-
-
-def _known_areas(kind: str, objects: Array) -> tuple[Array, Array]:
-    rows = BalanceArea.objects.filter(kind=kind)
-    if len(objects) < _FEW:
-        rows = rows.filter(object_id__in=objects.tolist())
-    else:
-        rows = rows.filter(object_id__gte=int(objects[0]), object_id__lte=int(objects[-1]))
-    found = np.array(list(rows.order_by("object_id").values_list("object_id", "id")), np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    found: list[Array] = []
+    with connection.cursor() as cursor:
+        if len(areas) < _FEW:
+            cursor.execute(
+                "SELECT d.area, a.id FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) d(area, kind, object)"
+                " JOIN tracker_balancearea a ON a.kind = d.kind AND a.object_id = d.object ORDER BY 1",
+                [areas.tolist(), [KINDS[kind] for kind in kinds.tolist()], objects.tolist()],
+            )
+            found.append(np.array(cursor.fetchall(), np.int64).reshape(-1, 2))
+        else:
+            for kind in np.unique(kinds).tolist():
+                mine = objects[kinds == kind]
+                cursor.execute(
+                    "SELECT object_id, id FROM tracker_balancearea WHERE kind = %s AND object_id BETWEEN %s AND %s ORDER BY 1",
+                    [KINDS[kind], int(mine[0]), int(mine[-1])],
+                )
+                rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
+                rows[:, 0] = area_of(kind, rows[:, 0])
+                found.append(rows)
+    rows = np.concatenate(found) if found else np.empty((0, 2), np.int64)
+    return rows[:, 0], rows[:, 1]
 
 
 def _lost_name(kind: str, pk: int) -> str:

@@ -91,18 +91,19 @@ class Changes:
 
 
 def changes_between(since: datetime, at: datetime) -> Changes:
-    """Which tables hold a record that was written, changed or deleted after ``since`` and until ``at``. One query."""
+    """Which tables hold a record that was written, changed or deleted after ``since`` and until ``at``."""
     tables = sorted(versioned_tables())
     asked = " UNION ALL ".join(
         # table names of ours, never input
-        f"SELECT '{name}', EXISTS (SELECT 1 FROM \"{name}\" WHERE recorded_at > %s AND recorded_at <= %s), EXISTS (SELECT 1 FROM"
-        f" tracker_recordversion WHERE table_name = '{name}' AND superseded_at > %s AND superseded_at <= %s)"
+        f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\" WHERE recorded_at > %s AND recorded_at <= %s)"
         for name in tables
     )
     with connection.cursor() as cursor:
-        cursor.execute(asked, [since, at] * (2 * len(tables)))
-        rows = cursor.fetchall()
-    return Changes(
-        frozenset(name for name, written, _ in rows if written),
-        frozenset(name for name, _, rewritten in rows if rewritten),
-    )
+        cursor.execute(asked, [since, at] * len(tables))
+        written = frozenset(name for (name,) in cursor.fetchall())
+        cursor.execute(
+            "SELECT DISTINCT table_name FROM tracker_recordversion WHERE table_name = ANY(%s) AND superseded_at > %s"
+            " AND superseded_at <= %s",
+            [tables, since, at],
+        )
+        return Changes(written, frozenset(name for (name,) in cursor.fetchall()))

@@ -14,13 +14,12 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import partial
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
-from django.db.models import Q
 
 from tracker.chips.models import ChipFamily, ChipFamilyMember
 from tracker.chips.services import specs_known_at
@@ -33,7 +32,7 @@ from tracker.judgement.bench import said, undated_verdict
 from tracker.judgement.cases import EXPORTER_ROLES, MOVEMENTS, CaseBook, CaseKey, over
 from tracker.judgement.parties import NOBODY, Body, ListingRow, PartyBook, Profile, affiliates_rule
 from tracker.organizations.models import ListEntry, Organization, OwnershipStake
-from tracker.organizations.ownership import Stake
+from tracker.organizations.ownership import Stake, tied
 from tracker.rules.licensing import Listing, Verdict
 from tracker.rules.parameters import RuleBook
 from tracker.screening.querysets import open_matches
@@ -66,20 +65,9 @@ def party_book(rules: RuleBook, at: datetime | None = None, of: Collection[int] 
     return PartyBook(bodies, held, rows, matches, affiliates_rule(rules))
 
 
-def stakes(at: datetime | None = None, of: Collection[int] | None = None) -> tuple[Stake, ...]:
-    """Stakes as known at an instant. ``of``: only those tied to one of these organizations, through any number of others."""
+def stakes(at: datetime | None = None) -> tuple[Stake, ...]:
     fields = ("owner_id", "owned_id", "share_percent", "valid_from", "valid_until")
-    known = OwnershipStake.objects.known_at(at)
-    if of is not None:
-        near, more = set(of), set(of)
-        while more:
-            ends = known.filter(Q(owner_id__in=more) | Q(owned_id__in=more)).values_list(
-                "owner_id", "owned_id"
-            )
-            more = {pk for pair in ends for pk in pair} - near
-            near |= more
-        known = known.filter(Q(owner_id__in=near) | Q(owned_id__in=near))
-    rows = known.order_by("id").values_list(*fields)
+    rows = OwnershipStake.objects.known_at(at).order_by("id").values_list(*fields)
     return tuple(
         # A stake is recorded without a share where a source names the owner as parent and says no more.
         Stake(
@@ -87,6 +75,24 @@ def stakes(at: datetime | None = None, of: Collection[int] | None = None) -> tup
         )
         for owner, owned, share, start, end in rows
     )
+
+
+def stakes_near(at: datetime, of: Collection[int]) -> tuple[Stake, ...]:
+    """The stakes that tie one of these organizations to others, through any number of them."""
+    near = {id(circle): circle for pk in of if (circle := _circles(at).get(pk))}
+    return tuple(stake for circle in near.values() for stake in circle)
+
+
+@lru_cache(maxsize=4)
+def _circles(at: datetime) -> dict[int, list[Stake]]:
+    """Organization -> all stakes of those that any stakes tie to it. What was known at a settled instant never changes, so a
+    process reads it once."""
+    return {
+        int(pk): circle
+        for circle in tied(stakes(at))
+        for stake in circle
+        for pk in (stake.owner, stake.owned)
+    }
 
 
 def listings(at: datetime | None = None) -> tuple[ListingRow, ...]:

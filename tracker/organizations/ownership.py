@@ -204,3 +204,20 @@ def affiliations(
     found |= dict.fromkeys(perhaps, NOT_KNOWN)
     found |= dict.fromkeys(sure, word)
     return found | dict.fromkeys(listed, LISTED)
+
+
+def tied(stakes: Sequence[Stake]) -> list[list[Stake]]:
+    """The stakes, apart by who is tied to whom by any of them on any day."""
+    above: dict[int, int] = {}
+
+    def top(org: int) -> int:
+        while above.setdefault(org, org) != org:
+            above[org] = org = above[above[org]]
+        return org
+
+    for stake in stakes:
+        above[top(int(stake.owner))] = top(int(stake.owned))
+    found: dict[int, list[Stake]] = {}
+    for stake in stakes:
+        found.setdefault(top(int(stake.owner)), []).append(stake)
+    return list(found.values())

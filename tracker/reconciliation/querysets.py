@@ -30,8 +30,12 @@ class Ledger(Sums):
 
 
 def ledger_of(run: ReconciliationRun) -> Ledger:
-    """The ledger as a run reads it."""
-    return Ledger(run.as_known_at, run.as_of, Parameters(**run.parameters))
+    """The ledger as a run reads it. Since the full run that it goes on from, in one step or several, no chip or stake changed
+    (``services.base_of``)."""
+    since = None
+    if run.base_id:
+        since = ReconciliationRun.objects.values_list("as_known_at", flat=True).get(id=run.layers[0])
+    return Ledger(run.as_known_at, run.as_of, Parameters(**run.parameters), since)
 
 
 class RunOver(CannotReconcile):

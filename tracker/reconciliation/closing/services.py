@@ -84,7 +84,9 @@ def _carry_unread(run: ReconciliationRun, base: ReconciliationRun) -> None:
     """Carry over what the base found by checks that this run has no share for: nothing that they read changed."""
     kinds = set(run.partitions.order_by().values_list("kind", flat=True).distinct())
     codes = [check.code for check in checks() if check.partition not in kinds]
-    carry_over(run, base, list(base.findings.filter(check_code__in=codes).values_list("id", flat=True)))
+    carry_over(
+        run, base, list(base.findings.filter(check_code__in=codes).order_by().values_list("id", flat=True))
+    )
     if NETWORK not in kinds:
         carry_estimates(run, base)
 
@@ -215,7 +217,11 @@ def _standing(
     """The base's findings on shippers and receivers that are still believed, and rest on no line or lot that changed."""
     assert run.base is not None  # asked by the caller
     first = Evidence.objects.filter(finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")), order=0)
-    rows = run.base.findings.filter(check_code=srd.CODE).annotate(line=Subquery(first.values("object_id")))
+    rows = (
+        run.base.findings.filter(check_code=srd.CODE)
+        .order_by()
+        .annotate(line=Subquery(first.values("object_id")))
+    )
     single: dict[int, int] = {}
     several: dict[int, int] = {}
     for pk, line, movements in rows.values_list("id", "line", "numbers__movements"):
@@ -252,9 +258,9 @@ def _carry_pairs(
     wanted = {pk: believed.lines[line] for line, pk in standing.lines.items()}
     wanted |= {pk: believed.lots[lot] for lot, pk in standing.lots.items()}
     carry_over(run, run.base, sorted(wanted))
-    by_key = dict(run.base.findings.filter(id__in=wanted).values_list("key", "id"))
+    by_key = dict(run.base.findings.filter(id__in=wanted).order_by().values_list("key", "id"))
     same = run.base.counts["tests"].get(srd.FAMILY, 0) == tests
-    rows = run.findings.filter(check_code=srd.CODE, key__in=by_key)
+    rows = run.findings.filter(check_code=srd.CODE, key__in=by_key).order_by("key")
     if same:
         moved = [
             key
@@ -263,7 +269,7 @@ def _carry_pairs(
         ]
         rows = rows.filter(key__in=moved)
     told = []
-    for row in rows.order_by("key"):
+    for row in rows:
         q = wanted[by_key[row.key]]
         if q is not None:
             told.append((row, judged(as_found(row), q, tests, parameters)))
@@ -432,7 +438,7 @@ def _counts(
     run: ReconciliationRun, shares: Sequence[RunPartition], tests: Mapping[str, int]
 ) -> dict[str, Any]:
     """What the run read and found; what a run goes on from was counted by the other, and is not counted again."""
-    severities = run.findings.filter(is_discrepancy=True).values_list("severity", flat=True)
+    severities = run.findings.filter(is_discrepancy=True).order_by().values_list("severity", flat=True)
     by_severity: dict[str, int] = dict.fromkeys(SEVERITY_RANK, 0)
     for severity in severities:
         by_severity[severity] += 1

@@ -27,7 +27,9 @@ from tracker.balances.books import (
 from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
 from tracker.balances.reading import LINE, Array, amounts
 from tracker.balances.services import bring_forward, learn_cells, write_cells
-from tracker.judgement.querysets import stakes
+from tracker.datacenters.models import DataCenter
+from tracker.judgement.querysets import stakes, stakes_near
+from tracker.organizations.models import Organization
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.checks import dates, running, srd, transit
 from tracker.reconciliation.findings.services import carry_over
@@ -127,13 +129,8 @@ def _brought_forward(
     instants = (base.as_known_at, run.as_known_at)
     old, new = (_read_lines(at, synthetic, "id = ANY(%s)", [ids]) for at in instants)
     touched = touched_by(instants, ids, ledger.of_world())
-    where = places(
-        run.as_known_at,
-        stakes(run.as_known_at, touched.parties),
-        ledger.of_world(),
-        touched.parties,
-        touched.sites,
-    )
+    near = stakes_near(ledger.unchanged_since or run.as_known_at, touched.parties)
+    where = places(run.as_known_at, near, ledger.of_world(), touched.parties, touched.sites)
     _bring_cells_forward(run, base, ledger, old, new, where)
     stop_if_over(run.id)
 
@@ -191,7 +188,7 @@ def _left_alone(
         "changed": unpacked(share.scratch)["changed"],
     }  # fmt: skip
     RunPartition.objects.filter(id=share.id).update(rows=0, scratch=packed({**held, **untouched}))
-    rows = base.findings.filter(check_code__in=ON_LINES)
+    rows = base.findings.filter(check_code__in=ON_LINES).order_by()
     carry_over(run, base, list(rows.values_list("id", flat=True)))
     return [], {srd.FAMILY: tests}
 
@@ -222,10 +219,11 @@ def _bystanders(touched: Touched) -> Array:
 
 def _named_chains(chains: Array, ledger: Ledger) -> set[tuple[str, str]]:
     """The chains by area and scope, as findings name them."""
-    orgs = ledger.organizations(chains["holder"][~chains["site"]].tolist())
-    sites = ledger.sites(chains["holder"][chains["site"]].tolist())
-    names = {(False, pk): f"org:{row.slug}" for pk, row in orgs.items()}
-    names |= {(True, pk): f"site:{row.slug}" for pk, row in sites.items()}
+    names: dict[tuple[bool, int], str] = {}
+    for site, kind, model in ((False, "org", Organization), (True, "site", DataCenter)):
+        holders = chains["holder"][chains["site"] == site].tolist()
+        rows = ledger.known(model).filter(id__in=holders).values_list("id", "slug") if holders else ()
+        names |= {(site, pk): f"{kind}:{slug}" for pk, slug in rows}
     scoped = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
     return {(names.get((site, pk), ""), scoped[scope]) for site, pk, scope in chains.tolist()}
 
@@ -275,11 +273,15 @@ def _carry_what_stands(
         for pk, country, _ in waited
     }
     dated = set(ids)
-    rows = base.findings.filter(check_code__in=ON_LINES).annotate(
-        line=Subquery(
-            Evidence.objects.filter(
-                finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")), order=0
-            ).values("object_id")
+    rows = (
+        base.findings.filter(check_code__in=ON_LINES)
+        .order_by()
+        .annotate(
+            line=Subquery(
+                Evidence.objects.filter(
+                    finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")), order=0
+                ).values("object_id")
+            )
         )
     )
 

@@ -28,8 +28,9 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
+from tracker.reconciliation.catalogue.querysets import as_float
 from tracker.reconciliation.inventories import HELD
-from tracker.reconciliation.reference.querysets import Reference, as_float, smallest_in_component
+from tracker.reconciliation.reference.querysets import Reference, smallest_in_component
 from tracker.reconciliation.verdicts import verdicts
 from tracker.shipments.models import Shipment
 

@@ -17,9 +17,7 @@ from django.db.models import (
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tracker.chips.models import Chip, ChipFamily, ChipFamilyMember, ChipSpecification
-from tracker.chips.services import CHIP_FIELDS, SPEC_FIELDS, spec_of
-from tracker.chips.specs import ChipSpec, h100_equivalents, tpp
+from tracker.chips.specs import ChipSpec
 from tracker.claims.models import ClosedBook
 from tracker.core.period import Period
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
@@ -38,7 +36,7 @@ from tracker.reconciliation.books import (
     SiteRow,
     SourceRow,
 )
-from tracker.reconciliation.inventories import scope_number
+from tracker.reconciliation.catalogue.querysets import Catalogue, catalogue_known_at, source_rows
 from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
 from tracker.rules.services import rulebook
@@ -50,12 +48,14 @@ class Reference:
     """What other records are told by, as known at one instant.
 
     ``at``: the instant. ``as_of``: the day books are drawn up for. Chips, families, rules, parties and declarations are small
-    and read whole; sources, organizations and sites by id.
+    and read whole; sources, organizations and sites by id. ``unchanged_since``: an earlier instant since which no chip, family or
+    stake changed, as the caller knows: what a process has read of them then serves it again.
     """
 
     at: datetime
     as_of: date
     parameters: Parameters
+    unchanged_since: datetime | None = None
 
     def known(self, model: Any) -> QuerySet:
         return model.objects.known_at(self.at)
@@ -67,117 +67,33 @@ class Reference:
     # --- reference data ---------------------------------------------------------------------------------------------
 
     @cached_property
-    def chip_specs(self) -> dict[int, tuple[RecordRef, int, dict[str, Any]]]:
-        """chip id -> (specification version, source id, columns) of the specification of lowest rank."""
-        fields = ("chip_id", "id", "version", "source_id", *SPEC_FIELDS)
-        rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id").values(*fields)
-        best: dict[int, tuple[RecordRef, int, dict[str, Any]]] = {}
-        for row in rows:
-            ref = RecordRef("chipspecification", row["id"], row["version"])
-            best.setdefault(row["chip_id"], (ref, row["source_id"], row))
-        return best
+    def catalogue(self) -> Catalogue:
+        """Chips and families."""
+        return catalogue_known_at(self.unchanged_since or self.at)
 
-    @cached_property
+    @property
     def chips(self) -> dict[int, ChipRow]:
-        return {chip_id: row for chip_id, (row, _) in self._chips.items()}
+        return self.catalogue.chips
 
-    @cached_property
+    @property
     def specs(self) -> dict[int, ChipSpec]:
         """What the classification reads of each chip."""
-        return {chip_id: spec for chip_id, (_, spec) in self._chips.items()}
+        return self.catalogue.specs
 
-    @cached_property
-    def _chips(self) -> dict[int, tuple[ChipRow, ChipSpec]]:
-        fields = ("id", "version", "name", "first_shipped_on", *CHIP_FIELDS)
-        found = {}
-        for row in self.known(Chip).order_by("id").values(*fields):
-            ref, source_id, values = self.chip_specs.get(row["id"], (None, None, {}))
-            spec = spec_of(row, values)
-            figure = tpp(spec)
-            chip = ChipRow(
-                ref=RecordRef("chip", row["id"], row["version"]),
-                slug=row["slug"],
-                name=row["name"],
-                vendor=row["vendor__slug"],
-                tpp=figure.low if figure is not None else None,
-                tdp_w=spec.tdp_w,
-                first_shipped_on=row["first_shipped_on"],
-                spec=ref,
-                source=self.sources([source_id]).get(source_id) if source_id else None,
-                commodity=self._commodity(row["id"], spec, figure.low if figure is not None else None),
-            )
-            found[row["id"]] = chip, spec
-        return found
-
-    def _commodity(self, chip_id: int, spec: ChipSpec, tpp_low: float | None) -> str:
-        """The five figures of 91 FR 1684 by which commodities are the same, where all are known."""
-        values = (
-            tpp_low,
-            spec.memory_bandwidth_gbs,
-            spec.io_bandwidth_gbs,
-            self._memory.get(chip_id),
-            spec.tdp_w,
-        )
-        known = [value for value in values if value is not None]
-        units = ("TPP", "GB/s to memory", "GB/s of interconnect", "GB of memory", "W")
-        if len(known) < len(units):
-            return ""
-        return ", ".join(f"{value:g} {unit}" for value, unit in zip(known, units, strict=True))
-
-    @cached_property
-    def _memory(self) -> dict[int, float | None]:
-        """chip id -> memory in GB, of the specification of lowest rank."""
-        rows = self.known(ChipSpecification).order_by("chip_id", "rank", "id")
-        found: dict[int, float | None] = {}
-        for chip_id, memory in rows.values_list("chip_id", "memory_gb"):
-            found.setdefault(chip_id, as_float(memory))
-        return found
-
-    @cached_property
+    @property
     def scopes(self) -> dict[tuple[str, int], Scope]:
         """(``chip`` or ``family``, id) -> scope."""
-        found = {}
-        for chip_id, chip in self.chips.items():
-            equivalents = chip.tpp and h100_equivalents(chip.tpp)
-            found["chip", chip_id] = Scope(
-                kind="chip",
-                id=chip_id,
-                slug=chip.slug,
-                name=chip.name,
-                members=frozenset({chip_id}),
-                h100e_low=equivalents,
-                lowest_chip=chip_id if equivalents else None,
-                h100e_high=equivalents,
-                ref=chip.ref,
-                vendor=chip.vendor,
-                vendor_country=self.specs[chip_id].vendor_hq,
-            )
-        members: dict[int, set[int]] = defaultdict(set)
-        for family_id, chip_id in self.known(ChipFamilyMember).values_list("family_id", "chip_id"):
-            members[family_id].add(chip_id)
-        fields = ("id", "version", "slug", "name", "vendor__slug", "vendor__country")
-        for pk, version, slug, name, vendor, country in self.known(ChipFamily).values_list(*fields):
-            # Members not known: any data-center chip of the vendor may be meant (of all vendors, if none is named).
-            counted = members[pk] or {
-                i
-                for i, spec in self.specs.items()
-                if spec.marketed_for_datacenters is not False and vendor in (None, spec.vendor)
-            }
-            rated = sorted((t, c) for c in counted if c in self.chips and (t := self.chips[c].tpp))
-            found["family", pk] = Scope(
-                kind="family",
-                id=pk,
-                slug=slug,
-                name=name,
-                members=frozenset(members[pk]),
-                h100e_low=h100_equivalents(rated[0][0]) if rated else None,
-                h100e_high=h100_equivalents(rated[-1][0]) if rated else None,
-                lowest_chip=rated[0][1] if rated else None,
-                ref=RecordRef("chipfamily", pk, version),
-                vendor=vendor or "",
-                vendor_country=country or "",
-            )
-        return found
+        return self.catalogue.scopes
+
+    @property
+    def numbered_scopes(self) -> dict[int, Scope]:
+        """Scopes by the number that columns of lines know them by."""
+        return self.catalogue.numbered_scopes
+
+    @property
+    def first_shipped(self) -> dict[int, date]:
+        """The earliest first shipping day over the chips of each scope, where all of them are known."""
+        return self.catalogue.first_shipped
 
     def scope(self, chip_id: int | None, family_id: int | None) -> Scope | None:
         if chip_id:
@@ -191,11 +107,8 @@ class Reference:
     def sources(self, ids: Iterable[int | None]) -> dict[int, SourceRow]:
         """Sources by id, read once."""
         wanted = {i for i in ids if i} - self._sources.keys()
-        fields = ("id", "version", "slug", "title", "publisher", "url", "published_on", "grade")
-        for pk, version, *rest in (
-            self.known(Source).filter(id__in=wanted).values_list(*fields) if wanted else ()
-        ):
-            self._sources[pk] = SourceRow(RecordRef("source", pk, version), *rest)
+        if wanted:
+            self._sources.update(source_rows(self.known(Source).filter(id__in=wanted)))
         return self._sources
 
     def organizations(self, ids: Iterable[int | None]) -> dict[int, OrganizationRow]:
@@ -333,11 +246,6 @@ class Reference:
         return smallest_in_component(nodes, edges, "org")
 
     @cached_property
-    def numbered_scopes(self) -> dict[int, Scope]:
-        """Scopes by the number that columns of lines know them by."""
-        return {scope_number(scope): scope for scope in self.scopes.values()}
-
-    @cached_property
     def material(self) -> dict[int, float]:
         """The smallest number of chips of each scope whose difference is worth reporting; scopes of unknown performance lack."""
         least = self.parameters.materiality_sq * self.parameters.significant_quantity_h100e
@@ -346,16 +254,6 @@ class Reference:
             for number, scope in self.numbered_scopes.items()
             if scope.h100e_low
         }
-
-    @cached_property
-    def first_shipped(self) -> dict[int, date]:
-        """The earliest first shipping day over the chips of each scope, where all of them are known."""
-        found = {}
-        for number, scope in self.numbered_scopes.items():
-            days = [row.first_shipped_on for row in scopes.member_rows(scope, self.chips) or ()]
-            if days and all(days):
-                found[number] = min(day for day in days if day)
-        return found
 
     @cached_property
     def makers(self) -> dict[int, int]:
@@ -371,10 +269,6 @@ class Reference:
             for slug in makers
             if slug in ids
         }
-
-
-def as_float(value: Any) -> float | None:
-    return None if value is None else float(value)
 
 
 def component_labels(nodes: Mapping[Any, int], edges: list[tuple[int, int]]) -> Any:
