@@ -207,7 +207,7 @@ def test_a_row_that_breaks_one_check_does_not_keep_the_others_from_being_looked_
     def broken(row):
         raise KeyError(row.key)
 
-    monkeypatch.setattr(reconciliation, "findings_digest", broken)
+    monkeypatch.setattr(services, "findings_digest", broken)
     proof = services.prove("synthetic")
     assert [outcome["code"] for outcome in proof.checks] == [check.code for check in services.CHECKS]
     (breach,) = proof.breaches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import date, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -16,12 +17,15 @@ from tracker.models import BalanceCell, ReconciliationRun, Shipment
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.checks import dates, running, srd, transit
+from tracker.reconciliation.narrow.querysets import NARROWED
 from tracker.reconciliation.querysets import ledger_of
 from tracker.reconciliation.significance import judge
+from tracker.rules.services import load_rules
 
 pytestmark = pytest.mark.django_db
 
 SYNTHETIC = Parameters(records="synthetic")
+TODAY = date(2026, 6, 30)
 CELL = ("area__key", "scope__key", "month", "opening", "receipts", "production", "dispatches", "exits", "book", "sigma", "close",
         "muf", "muf_sigma", "lines", "floors", "at_least", "is_closed", "random", "shared_in", "shared_out")  # fmt: skip
 
@@ -86,6 +90,7 @@ class Trade:
             sites,
         )
         self.count = 0
+        self.licences: list = []
 
     def line(self) -> Shipment:
         dice, self.count = self.dice, self.count + 1
@@ -104,6 +109,23 @@ class Trade:
             destination_country=dice.choice(["MY", "SG"]), quantity_by_shipper=quantity,
             quantity_by_receiver=dice.choice([quantity, quantity, quantity * 0.9, quantity * 0.5, None]),
             status=dice.choice(["received", "reported", "in transit", "seized", "cancelled"]), **what,
+        )  # fmt: skip
+
+    def busy_line(self) -> Shipment:
+        """A line of the last twelve months or so, between places that rules and the check on transshipment tell apart; some carry
+        on the goods of others, some name a licence."""
+        dice, self.count = self.dice, self.count + 1
+        shipped = TODAY - timedelta(dice.randrange(20, 430))
+        earlier = Shipment.objects.order_by("id").values_list("id", flat=True)
+        parties = [self.vendor, *self.firms]
+        return factories.shipment(
+            f"synthetic-line-{self.count}", quantity=dice.choice([100, 1000, 2500, 40000]), shipped_on=shipped,
+            received_on=shipped + timedelta(dice.randrange(40)) if dice.random() < 0.7 else None,
+            shipper=dice.choice(parties), consignee=dice.choice(self.firms), end_user=dice.choice([None, *self.firms]),
+            origin_country=dice.choice(["US", "SG", "MY", "TW"]), destination_country=dice.choice(["MY", "SG", "CN", "AE", "US"]),
+            destination=dice.choice([None, None, *self.sites]), chip=dice.choice(self.chips),
+            onward_of_id=dice.choice([None, None, *earlier[:5]]), licence=dice.choice([None, None, *self.licences]),
+            status=dice.choice(["received", "received", "reported", "in transit"]),
         )  # fmt: skip
 
     def change(self) -> None:
@@ -163,6 +185,44 @@ def test_whatever_changes_a_run_that_goes_on_ends_where_a_full_one_ends(trade, s
             trade.change()
         row = same_as_afresh(row)
     assert len(row.layers) == 4
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_checks_that_add_lines_up_look_again_only_at_what_changed(trade, seed):
+    """Limits, hubs, licences, rules and claims, with the law loaded: a run over changes ends where a full one ends."""
+    load_rules(Path(__file__).resolve().parents[2] / "seeds" / "rules")
+    trade.dice.seed(seed)
+    trade.licences = [
+        factories.licence(f"synthetic-licence-{i}", ((trade.chips[i], 5000),), consignee=firm)
+        for i, firm in enumerate(trade.firms[:2])
+    ]
+    for number, country in enumerate(["MY", "SG", "CN"]):
+        factories.claim(
+            f"synthetic-in-{country}", chip=trade.chips[number], destination_country=country, best=9000, status="installed",
+            kind="installed", period_end=TODAY - timedelta(40),
+        )  # fmt: skip
+    for firm in trade.firms[2:4]:
+        factories.claim(
+            f"synthetic-of-{firm.slug}", subject=firm, chip=trade.chips[0], best=3000, status="installed", kind="installed",
+            period_end=TODAY - timedelta(60),
+        )  # fmt: skip
+    for _ in range(40):
+        trade.busy_line()
+    row = finished(as_of=TODAY)
+    assert set(row.findings.values_list("check_code", flat=True)) >= {
+        "RULE",
+        "LICENCE",
+        "CAP",
+        "TRANS",
+        "GAP",
+    }
+    for changes in (1, 1, 3):
+        for _ in range(changes):
+            trade.dice.choice([trade.busy_line, trade.change])()
+        row = same_as_afresh(row)
+        narrowed = {share.kind for share in row.partitions.exclude(kind="lines") if share.scratch}
+        assert narrowed == set(NARROWED)
+        assert not row.partitions.filter(kind__in=["site", "scope", "route"]).exists()
 
 
 def test_only_the_cells_that_differ_are_written(trade):

@@ -34,7 +34,8 @@ from tracker.datacenters.models import DataCenter
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.closing.services import close_if_complete
-from tracker.reconciliation.findings.services import save_estimates, save_findings
+from tracker.reconciliation.findings.services import carry_over, save_estimates, save_findings
+from tracker.reconciliation.lines.querysets import touched_since
 from tracker.reconciliation.lines.services import ON_LINES, line_shares, swept_lines
 from tracker.reconciliation.models import (
     GOING,
@@ -42,6 +43,7 @@ from tracker.reconciliation.models import (
     ReconciliationRun,
     RunPartition,
 )
+from tracker.reconciliation.narrow.querysets import NARROWED, standing
 from tracker.reconciliation.parameters import CHOSEN_BY_RUN, SETTINGS, Setting, defaults, with_settings
 from tracker.reconciliation.querysets import KINDS, LINES, Ledger, RunOver, ledger_of, stop_if_over
 from tracker.reconciliation.registry import checks
@@ -136,17 +138,24 @@ def _shares_of(run: ReconciliationRun, changes: Changes | None) -> list[RunParti
             )
             for index, share in enumerate(lines)
         ]  # fmt: skip
-        counts = _share_counts(run)
+        counts, narrow = _share_counts(run), frozenset[str]()
     else:
         assert run.base is not None  # changes are those since the base
         scratch = packed({"changed": np.array(sorted(changes.tables), np.str_)})
         found = [RunPartition(run=run, kind=LINES, index=0, count=1, scratch=scratch)]
-        before = run.base.partitions.exclude(kind=LINES).order_by().values_list("kind")
+        before = RunPartition.objects.filter(run_id=run.base.layers[0]).order_by().values_list("kind")
         earlier = dict(before.annotate(shares=Count("id")))
         left = {kind for kind in KINDS if changes.tables <= UNREAD_BY.get(kind, frozenset())}
-        counts = {kind: earlier.get(kind, 2) for kind in KINDS if kind not in left}
+        narrow = frozenset(NARROWED if changes.tables <= _UNASKED | {Shipment._meta.db_table} else ())
+        counts = {kind: 1 if kind in narrow else earlier.get(kind, 2) for kind in KINDS if kind not in left}
     return found + [
-        RunPartition(run=run, kind=kind, index=index, count=count)
+        RunPartition(
+            run=run,
+            kind=kind,
+            index=index,
+            count=count,
+            scratch=packed({"narrow": np.ones(1)}) if kind in narrow else b"",
+        )
         for kind, count in sorted(counts.items())
         for index in range(count)
     ]
@@ -354,7 +363,11 @@ def _locked_share(partition_id: int) -> str:
 
 
 def _checked(share: RunPartition, ledger: Ledger) -> list[Found]:
-    """What the checks of a kind of share find in its books."""
+    """What the checks of a kind of share find in its books. Where only lines changed since another run, in the books
+    of what such lines bear on; and what the other found of all else stands."""
+    if share.scratch and share.run.base is not None:
+        ledger.only = touched_since(share.run, ledger.of_world())
+        carry_over(share.run, share.run.base, standing(share.kind, ledger, share.run.base))
     books = ledger.books(share.kind, share.index, share.count)
     found: list[Found] = []
     for check in checks():

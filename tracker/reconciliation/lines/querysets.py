@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from tracker.balances.querysets import changed_lines
 from tracker.datacenters.models import DataCenter
+from tracker.reconciliation.models import ReconciliationRun
 from tracker.reconciliation.touched import Touched, TouchedLine
 from tracker.shipments.models import Shipment
 
@@ -16,9 +18,24 @@ _FIELDS = (
 )  # fmt: skip
 
 
+def touched_since(run: ReconciliationRun, world: Any) -> Touched:
+    """What changed since the run that this one goes on from."""
+    assert run.base is not None  # asked by the caller
+    instants = (run.base.as_known_at, run.as_known_at)
+    return touched_by(instants, changed_lines(*instants), world)
+
+
 def touched_by(instants: Sequence[datetime], ids: Sequence[int], world: Any) -> Touched:
-    """Some lines as known at each of some instants. ``world``: the condition that keeps real and synthetic records apart."""
+    """Some lines as known at each of some instants, with those whose goods they carry on, which count or not because of it.
+
+    ``world``: the condition that keeps real and synthetic records apart.
+    """
     lines: list[TouchedLine] = []
+    earlier: set[int] = set()
+    for at in instants:
+        carried_on = Shipment.objects.known_at(at).filter(world, id__in=ids, onward_of__isnull=False)
+        earlier.update(carried_on.values_list("onward_of_id", flat=True))
+    ids = sorted({*ids, *earlier})
     for at in instants:
         rows = list(
             Shipment.objects.known_at(at).filter(world, id__in=ids).order_by("id").values_list(*_FIELDS)

@@ -37,6 +37,7 @@ from tracker.reconciliation.books import (
     SourceRow,
 )
 from tracker.reconciliation.catalogue.querysets import Catalogue, catalogue_known_at, source_rows
+from tracker.reconciliation.touched import Touched
 from tracker.rules.models import ExportRule
 from tracker.rules.parameters import RuleBook
 from tracker.rules.services import rulebook
@@ -49,13 +50,15 @@ class Reference:
 
     ``at``: the instant. ``as_of``: the day books are drawn up for. Chips, families, rules, parties and declarations are small
     and read whole; sources, organizations and sites by id. ``unchanged_since``: an earlier instant since which no chip, family or
-    stake changed, as the caller knows: what a process has read of them then serves it again.
+    stake changed, as the caller knows: what a process has read of them then serves it again. ``only``: what changed lines bear
+    on, where nothing else is asked.
     """
 
     at: datetime
     as_of: date
     parameters: Parameters
     unchanged_since: datetime | None = None
+    only: Touched | None = None
 
     def known(self, model: Any) -> QuerySet:
         return model.objects.known_at(self.at)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db.models import (
@@ -112,7 +113,7 @@ class Sums(Records):
                 else:
                     orgs |= self._consignees_at(cap, rule.period)
         orgs = {pk for pk in orgs if self.owner_components.get(pk, pk) % count == index}
-        aliases = {alias.country: alias.group for alias in self.rules.aliases}
+        aliases = self._aliases
         countries = {code for code in countries if int(aliases.get(code, code), 36) % count == index}
         flows = (
             *self.flows(Q(consignee_id__in=orgs), "consignee"),
@@ -146,13 +147,32 @@ class Sums(Records):
             dated = dated.filter(shipped_on__gte=days.start) if days.start else dated
             dated = dated.filter(shipped_on__lt=days.end) if days.end else dated
         keys = (by, "shipped_on__year") if cap.window == "calendar year" else (by,)
+        if self.only is not None:
+            mine = self.limited_owners(self.only.parties)
+            asked = self.limited_countries(self.only.countries) if by == "destination_country" else mine
+            dated = dated.filter(**{f"{by}__in": asked})
         read = in_chips(dated, self.parameters).order_by().values(*keys)
         return read.annotate(reached=Sum(self._metric(cap), output_field=FloatField()))
+
+    @cached_property
+    def _aliases(self) -> dict[str, str]:
+        """Country -> the one that it is counted with."""
+        return {alias.country: alias.group for alias in self.rules.aliases}
+
+    def limited_countries(self, countries: Iterable[str]) -> set[str]:
+        """The countries with all that are counted with them, and what they are counted as."""
+        groups = {self._aliases.get(code, code) for code in countries}
+        return groups | {code for code, group in self._aliases.items() if group in groups}
+
+    def limited_owners(self, orgs: Iterable[int]) -> set[int]:
+        """The organizations with all whom stakes tie to them."""
+        near = {self.owner_components.get(pk, pk) for pk in orgs}
+        return near | {pk for pk, component in self.owner_components.items() if component in near}
 
     def _countries_at(self, cap: Cap, period: Period) -> set[str]:
         least = _least(cap)
         found = self._sums_at(cap, period, "destination_country").exclude(destination_country="")
-        aliases = {alias.country: alias.group for alias in self.rules.aliases}
+        aliases = self._aliases
         totals: dict[tuple[Any, ...], float] = defaultdict(float)
         members: dict[tuple[Any, ...], set[str]] = defaultdict(set)
         for row in found:
@@ -296,6 +316,9 @@ class Sums(Records):
         )
         left = between.filter(status__in=GONE).annotate(day=F("shipped_on"))
         came, left = (rows.filter(day__gte=months.start, day__lt=months.end) for rows in (came, left))
+        if self.only is not None:
+            asked = self.limited_countries(self.only.countries)
+            came, left = came.filter(destination_country__in=asked), left.filter(origin_country__in=asked)
         receivers = set(came.order_by().values_list("destination_country", flat=True).distinct())
         senders = set(left.order_by().values_list("origin_country", flat=True).distinct())
         hubs = {code for code in receivers & senders if int(code, 36) % count == index}
