@@ -486,7 +486,9 @@ class DiscrepancyFilter(LedgerFilterSet):
 class FindingFilter(LedgerFilterSet):
     run = slugs("run", "key")
     discrepancy = slugs("discrepancy", "key")
-    not_filtered = ("headline", "formula", "sections", "text", "numbers", "evidence_sha256")
+    not_filtered = (
+        "headline", "formula", "sections", "text", "numbers", "evidence_sha256", "evidence_of", "is_own_finding", "own_severity",
+    )  # fmt: skip
 
     class Meta:
         model = models.Finding

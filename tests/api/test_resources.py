@@ -30,6 +30,8 @@ NOT_SHOWN = {
     "requested_by": "a name of staff", "assignee": "a name of staff",
     "written_by": "a name of staff",
     "lease_until": "how workers share a run", "request_key": "of use to the asker alone",
+    "evidence_of": "the detail has the evidence, wherever it was written first",
+    "is_own_finding": "kept to judge it among other tests; what is told is is_discrepancy", "own_severity": "as is_own_finding",
     "scratch": "gone when the run is closed",
     "floors": "how a book is put together again", "random": "as floors", "shared_in": "as floors", "shared_out": "as floors",
     "html": "a download", "csv": "a download", "result": "in the detail, as rules/diff/ gives it",

@@ -21,6 +21,7 @@ from tracker.reconciliation.narrow.querysets import NARROWED
 from tracker.reconciliation.querysets import ledger_of
 from tracker.reconciliation.significance import judge
 from tracker.rules.services import load_rules
+from tracker.runs.querysets import priorities
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +43,28 @@ def books(row: ReconciliationRun) -> list[tuple]:
     return sorted(BalanceCell.objects.of_run(row).values_list(*CELL))
 
 
+ESTIMATE = ("component", "order", "kind", "from_node", "to_node", "scope", "estimate", "sd", "status")
+
+
+def evidence(row: ReconciliationRun) -> list[tuple]:
+    """What each finding rests on: in a run that goes on from another mostly what was written for that one."""
+    fields = (
+        "order",
+        "role",
+        "model_name",
+        "object_id",
+        "version",
+        "label",
+        "contribution",
+        "variance_share",
+    )
+    return [(one.key, *one.evidence.values_list(*fields)) for one in row.findings.order_by("key")]
+
+
+def ranked(row: ReconciliationRun) -> list[tuple]:
+    return [(one.kind, one.model, one.id, one.variance, one.h100e, one.count) for one in priorities(row)]
+
+
 def same_as_afresh(base: ReconciliationRun) -> ReconciliationRun:
     """Go on from ``base``, then run in full at the same instant: cells, tests and findings must be the same."""
     forward = finished(mode="incremental", as_of=base.as_of)
@@ -56,6 +79,11 @@ def same_as_afresh(base: ReconciliationRun) -> ReconciliationRun:
     assert forward.counts["cells"] == len(books(forward))
     assert forward.counts["tests"] == afresh.counts["tests"]
     assert forward.findings_sha256 == afresh.findings_sha256
+    assert evidence(forward) == evidence(afresh)
+    assert ranked(forward) == ranked(afresh)
+    assert list(forward.network_estimates.values_list(*ESTIMATE)) == list(
+        afresh.network_estimates.values_list(*ESTIMATE)
+    )
     ReconciliationRun.objects.filter(id=afresh.id).update(
         status="cancelled"
     )  # the next run goes on from the other

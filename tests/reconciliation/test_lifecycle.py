@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,7 @@ from tests import factories
 from tracker.core.period import Period, quarter
 from tracker.models import Claim, Discrepancy, Shipment
 from tracker.reconciliation import lifecycle, services
+from tracker.reconciliation.closing import services as closing
 from tracker.reconciliation.explain import when
 from tracker.reconciliation.lifecycle import Seen, due_on, is_overdue, last_day, next_state
 from tracker.reviews.services import events, reopen, resolve
@@ -87,6 +90,38 @@ def test_it_is_due_after_its_period_and_overdue_the_day_after_that():
 
 
 # --- over runs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_what_the_database_leaves_alone_is_what_stays_as_it_is():
+    """Every state, with every sight before and now: a run loads the discrepancies that may move, and leaves none that moves."""
+    known = {"parameters": {"records": "synthetic"}}
+    before, now = factories.run("synthetic-before", **known), factories.run("synthetic-now", **known)
+    sights = [
+        None,
+        *(
+            Seen(*told)
+            for told in (("a", "over", 1.0), ("b", "over", 1.0), ("a", "under", 1.0), ("a", "over", None))
+        ),
+    ]
+    closed = {"reason": "timing", "resolution": "Synthetic: under way.", "resolved_at": now.as_known_at}
+    moving, all_of_them = set(), set()
+    for number, (state, *pair) in enumerate(itertools.product(STATES, sights, sights)):
+        name = {"area": f"site:synthetic-{number}"}
+        resolved = {**closed, "resolved_evidence_sha256": "a"} if state == "resolved" else {}
+        one = factories.discrepancy(before, state=state, **resolved, **name)
+        for row, sight in zip((before, now), pair, strict=True):
+            if sight is not None:
+                seen = {"verdict": sight.verdict, "gap": sight.gap, "evidence_sha256": sight.evidence}
+                told = factories.finding(row, tracked=False, key=one.key, discrepancy=one, **seen, **name)
+                Discrepancy.objects.filter(id=one.id, first_run=row).update(latest=told)
+        all_of_them.add(one.id)
+        if next_state(state, *pair, resolved.get("resolved_evidence_sha256", "")) != state:
+            moving.add(one.id)
+    with connection.cursor() as cursor:
+        cursor.execute(closing._NEWS, {"run": now.id, "records": "synthetic"})
+        news = {pk for pk, _ in cursor.fetchall()}
+    assert moving <= news < all_of_them
 
 
 @pytest.fixture

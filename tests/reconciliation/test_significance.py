@@ -17,8 +17,10 @@ from tracker.reconciliation.significance import (
     is_inconclusive,
     is_material,
     judge,
+    judged,
     severity,
     strength,
+    unjudged,
     z_score,
 )
 
@@ -105,6 +107,14 @@ def test_arithmetic_stands_without_a_p_value():
 def test_the_text_says_among_how_many_comparisons():
     found = judge([finding("x"), finding("y", p=0.5, is_finding=False)], P)[0]
     assert "one of 2 GAP comparisons" in found.sections[3].body
+
+
+@given(st.floats(1e-12, 1), st.integers(1, 2_000_000), st.booleans())
+def test_what_is_told_of_the_other_tests_can_be_told_anew(q, tests, is_finding):
+    one = finding("x", is_finding=is_finding)
+    told = judged(one, q, tests, P)
+    assert told.sections != one.sections
+    assert unjudged(told.sections) == one.sections
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

@@ -258,7 +258,7 @@ def test_closing_that_fails_fails_the_run_and_says_what_to_do(monkeypatch):
     def broken(*args):
         raise ValueError("synthetic trouble")
 
-    monkeypatch.setattr(services, "close_if_complete", broken)
+    monkeypatch.setattr(runs, "close_if_complete", broken)
     with pytest.raises(ValueError, match="synthetic trouble"):
         runs.close(row.id)
     row.refresh_from_db()

@@ -343,7 +343,7 @@ def _let_go(partition_id: int) -> str:
 def _locked_share(partition_id: int) -> str:
     if not _hold(partition_id):
         return "taken"
-    share = RunPartition.objects.select_related("run").get(id=partition_id)
+    share = RunPartition.objects.select_related("run__base").get(id=partition_id)
     run = share.run
     if run.status not in GOING:
         raise RunOver(f"run {run.key} goes on no longer")

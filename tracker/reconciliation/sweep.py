@@ -110,11 +110,15 @@ class Sweep:
         """Tests of single movements, and those that are suspicious."""
         return self.pairs, np.concatenate(self._pairs) if self._pairs else np.empty(0, PAIR)
 
-    def lots_found(self, only: Array | None = None) -> tuple[int, Array]:
-        """Tests of lots of several movements, and those that are suspicious; ``only``: LOT rows of the lots asked for."""
-        if not self._lots:
+    def lots_found(self, only: Array | None = None, beside: Sweep | None = None) -> tuple[int, Array]:
+        """Tests of lots of several movements, and those that are suspicious.
+
+        ``only``: LOT rows of the lots asked for. ``beside``: a look over other lines, which count as well.
+        """
+        parts = [*self._lots, *(beside._lots if beside else ())]
+        if not parts:
             return 0, np.empty(0, LOT)
-        added = _lots({name: np.concatenate([lot[name] for lot in self._lots]) for name in _LOT_COLUMNS})
+        added = _lots({name: np.concatenate([lot[name] for lot in parts]) for name in _LOT_COLUMNS})
         several = added["count"] > 1
         if only is not None:
             several &= np.isin(_named(added), _named(only))

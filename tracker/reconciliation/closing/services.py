@@ -62,7 +62,7 @@ NAMED_CHANGES = 10
 def close_if_complete(run_id: int) -> bool:
     """Close a run whose shares are all done: control false alarms over all its tests, then publish. True if it was closed now."""
     with transaction.atomic():
-        run = ReconciliationRun.objects.select_for_update().get(id=run_id)
+        run = ReconciliationRun.objects.select_for_update(of=["self"]).select_related("base").get(id=run_id)
         if run.status not in GOING or run.partitions.exclude(status=RunPartition.Status.DONE).exists():
             return False
         shares = list(run.partitions.filter(kind=LINES).order_by("index"))

@@ -14,7 +14,7 @@ from tracker.shipments.models import Shipment
 
 _FIELDS = (
     "id", "chip_id", "family_id", "shipper_id", "consignee_id", "end_user_id", "origin_id", "destination_id", "origin_country",
-    "destination_country", "licence_id",
+    "destination_country", "licence_id", "onward_of_id",
 )  # fmt: skip
 
 
@@ -30,33 +30,33 @@ def touched_by(instants: Sequence[datetime], ids: Sequence[int], world: Any) -> 
 
     ``world``: the condition that keeps real and synthetic records apart.
     """
-    lines: list[TouchedLine] = []
-    earlier: set[int] = set()
-    for at in instants:
-        carried_on = Shipment.objects.known_at(at).filter(world, id__in=ids, onward_of__isnull=False)
-        earlier.update(carried_on.values_list("onward_of_id", flat=True))
-    ids = sorted({*ids, *earlier})
-    for at in instants:
-        rows = list(
-            Shipment.objects.known_at(at).filter(world, id__in=ids).order_by("id").values_list(*_FIELDS)
-        )
-        sites = {pk for row in rows for pk in row[6:8] if pk}
-        found = (
-            DataCenter.objects.known_at(at).filter(id__in=sites).values_list("id", "operator_id", "country")
-            if sites
-            else ()
-        )
-        told = {pk: (operator or 0, country) for pk, operator, country in found}
-        for pk, chip, family, shipper, consignee, user, origin, destination, left, came, licence in rows:
-            (sender, left_in), (receiver, came_in) = (
-                told.get(site, (0, "")) for site in (origin, destination)
-            )
-            lines.append(
-                TouchedLine(
-                    id=pk, scope=chip * 2 if chip else family * 2 + 1, shipper=shipper or 0, consignee=consignee or 0,
-                    end_user=user or 0, origin=origin or 0, destination=destination or 0, origin_operator=sender,
-                    destination_operator=receiver, origin_country=left, destination_country=came, origin_site_country=left_in,
-                    destination_site_country=came_in, licence=licence or 0,
-                )
-            )  # fmt: skip
-    return Touched(tuple(lines))
+    found = [row for at in instants for row in _rows(at, ids, world)]
+    earlier = {row["onward_of_id"] for _, row in found if row["onward_of_id"]} - set(ids)
+    if earlier:
+        found += [row for at in instants for row in _rows(at, sorted(earlier), world)]
+    return Touched(tuple(_line(row, sites) for sites, row in found))
+
+
+Sites = dict[int, tuple[int, str]]
+"""Operator (0: not known) and country of sites by id."""
+
+
+def _rows(at: datetime, ids: Sequence[int], world: Any) -> list[tuple[Sites, dict[str, Any]]]:
+    rows = list(Shipment.objects.known_at(at).filter(world, id__in=ids).order_by("id").values(*_FIELDS))
+    named = {row[end] for row in rows for end in ("origin_id", "destination_id")} - {None}
+    known = DataCenter.objects.known_at(at).filter(id__in=named).values_list("id", "operator_id", "country")
+    sites: Sites = {pk: (operator or 0, country) for pk, operator, country in (known if named else ())}
+    return [(sites, row) for row in rows]
+
+
+def _line(row: dict[str, Any], sites: Sites) -> TouchedLine:
+    (sender, left_in), (receiver, came_in) = (
+        sites.get(row[end] or 0, (0, "")) for end in ("origin_id", "destination_id")
+    )
+    return TouchedLine(
+        id=row["id"], scope=row["chip_id"] * 2 if row["chip_id"] else row["family_id"] * 2 + 1, shipper=row["shipper_id"] or 0,
+        consignee=row["consignee_id"] or 0, end_user=row["end_user_id"] or 0, origin=row["origin_id"] or 0,
+        destination=row["destination_id"] or 0, origin_operator=sender, destination_operator=receiver,
+        origin_country=row["origin_country"], destination_country=row["destination_country"], origin_site_country=left_in,
+        destination_site_country=came_in, licence=row["licence_id"] or 0,
+    )  # fmt: skip

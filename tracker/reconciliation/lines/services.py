@@ -139,7 +139,8 @@ def _brought_forward(
     now.add(new, amounts(new, parameters))
     held, tests = _held(base)
     lots = np.unique(np.concatenate([before.lots_touched(), now.lots_touched()]))
-    of_lots = [_lots_at(run, ledger, at, lots) for at in instants]
+    others = _others_of(run, ledger, lots, ids)
+    of_lots = [side.lots_found(lots, others) for side in (before, now)]
     tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
 
     moved_by = (before.chains_touched(), now.chains_touched(), _bystanders(touched))
@@ -321,13 +322,14 @@ def _bring_cells_forward(
         learn_cells()
 
 
-def _lots_at(run: ReconciliationRun, ledger: Ledger, at: datetime, lots: Array) -> tuple[int, Array]:
-    """Tests of some lots as known at an instant, and those that are suspicious."""
+def _others_of(run: ReconciliationRun, ledger: Ledger, lots: Array, changed: Sequence[int]) -> Sweep:
+    """A look over the lines of some lots that did not change."""
     sweep = _sweep(run, ledger)
     for where, given in _of_lots(lots):
-        for lines in line_chunks(at, run.parameters["records"] == "synthetic", where, given):
-            sweep.add(lines, amounts(lines, ledger.parameters))
-    return sweep.lots_found(lots)
+        for lines in line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", where, given):
+            same = lines[~np.isin(lines["id"], changed)]
+            sweep.add(same, amounts(same, ledger.parameters))
+    return sweep
 
 
 def _of_lots(lots: Array) -> Iterator[tuple[str, list[Any]]]:
