@@ -169,6 +169,15 @@ def test_the_whole_span_is_told_beyond_three_standard_errors(last, is_finding):
     assert found.is_finding is is_finding
 
 
+def test_the_whole_span_and_pages_test_are_the_same_with_a_further_count():
+    rows = [*quarters([10000, 10000], [], **EXACT), count(7500, ENDS[2], grade="C")]
+    before = results(*rows, whole("2025-01-01"))
+    after = results(*rows, count(7400, ENDS[3], grade="C"), whole("2025-01-01"))
+    for name in ("whole span", "page test"):
+        assert before[name].key == after[name].key
+    assert [found["whole span"].period_end.isoformat() for found in (before, after)] == [ENDS[2], ENDS[3]]
+
+
 def test_pages_test_calls_on_what_summed_up_since_it_was_last_at_rest():
     levels = (20001, 20501, 19501, 18501, 17501)  # a quarter the other way, then three down
     rows = [count(best, day, key="", slug=f"count-{day}") for best, day in zip(levels, ENDS, strict=True)]

@@ -92,6 +92,7 @@ def test_a_mistyped_sum_is_named_with_what_the_others_say():
     assert one.verdict == "most likely wrong"
     assert one.headline.startswith("H One from Reseller Ltd to Coast site")
     assert (one.reported, one.family, one.is_finding) == (900, "NET", True)
+    assert one.period_end == date(2026, 3, 31)
     assert one.expected == pytest.approx(9000, rel=0.02)
     assert one.gap == pytest.approx(900 - one.expected)
     assert one.p < 1e-6

@@ -256,7 +256,10 @@ def _whole_span(case: _Case) -> list[Finding]:
     ]
     if sums is None:
         area, scope, counts, closed = case.chain.area, case.chain.scope, case.chain.counts, case.chain.closed
-        return [*found, _not_tested(area, scope, counts, error, closed, case.shelf.books, "page test")]
+        return [
+            *found,
+            _not_tested(area, scope, counts, error, closed, case.shelf.books, "page test", span.start),
+        ]
     k, h = case.shelf.parameters.page_k, case.shelf.parameters.page_h
     sides = [(sums.up, 1), (sums.down, -1)]
     statistic, at, side = max((value, -place, side) for one, side in sides for place, value in enumerate(one))
@@ -323,7 +326,8 @@ def _span_finding(
     name = "Page's test" if page else "whole span"
     place, scope, periods = case.chain.area.name, case.chain.scope.name, len(case.periods)
     return judged.finding(
-        period=explain.when(span), counterpart=counterpart, verdict=verdict,
+        # named by its first day alone: with the next count the same discrepancy goes on
+        period=explain.when(Period(span.start, None)), period_end=span.last, counterpart=counterpart, verdict=verdict,
         headline=f"{place}: {explain.number(judged.value.muf)} ({scope}) over {periods} periods, {name}: {verdict}",
         statistic=statistic, threshold=threshold, is_finding=is_finding,
         severity=significance.severity(judged.sq, weakest) if is_finding else "info",
@@ -364,8 +368,9 @@ def _not_tested(
     closed: Sequence[ClosedBookRow],
     books: Books,
     counterpart: str = "book",
+    since: date | None = None,
 ) -> Finding:
-    """Information: why the counts of an area are not held against its book."""
+    """Information: why the counts of an area are not held against its book, from the first of them or ``since`` on."""
     span = explain.when(Period.inclusive(counts[0].day, counts[-1].day))
     labels = [claim_label(one.claim, one.amount) for one in counts[-explain.FEW :]]
     story = explain.Story(
@@ -376,7 +381,8 @@ def _not_tested(
         if not closed else "Records with their errors for each count and movement.",
     )  # fmt: skip
     return finding(
-        check=CODE, area=area.key, scope=scopes.key(scope), period=span, counterpart=counterpart,
+        check=CODE, area=area.key, scope=scopes.key(scope), period=explain.when(Period(since or counts[0].day, None)),
+        period_end=counts[-1].day, counterpart=counterpart,
         verdict=f"not tested: {why}"[:60], headline=f"{area.name}: {len(counts)} counts of {scope.name}, not tested: {why}",
         severity="info", sections=explain.sections(story),
         evidence=tuple(Evidence(one.claim.ref, "count", claim_label(one.claim, one.amount)) for one in counts[-MOST_EVIDENCE:]),

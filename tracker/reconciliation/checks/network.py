@@ -168,7 +168,8 @@ class _Judged:
             assumptions=self._assumptions(),
         )  # fmt: skip
         return finding(
-            check=CODE, area=area, scope=scopes.key(self.places[0].scope), period=PERIOD, counterpart=self.name, verdict=verdict,
+            check=CODE, area=area, scope=scopes.key(self.places[0].scope), period=PERIOD, period_end=self.books.as_of,
+            counterpart=self.name, verdict=verdict,
             headline=f"{self._areas()}: {explain.counted(len(self.network.reports), 'report')} in one network, {verdict}",
             statistic=solution.gamma if p is not None else None, p=p, family=FAMILY if p is not None else None,
             threshold=critical_gamma(solution.dof, self.parameters.alpha), formula=FORMULA, sections=explain.sections(told),
@@ -208,7 +209,8 @@ class _Judged:
         told = replace(told, settle=f"{told.settle} {self._first_to_verify()}".strip())
         mdg = significance.MDG_FACTOR * sigma
         return finding(
-            check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, counterpart=_short(key, KEY_LIMIT), verdict=verdict,
+            check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, period_end=self.books.as_of,
+            counterpart=_short(key, KEY_LIMIT), verdict=verdict,
             headline=headline(suspicion, self._names(suspicion)),
             expected=amount.mu - first.size if amount else 0.0, reported=amount.mu if amount else None, gap=first.size,
             sigma=sigma, statistic=first.statistic, p=fit.p, threshold=critical_gamma(fit.dof, self.parameters.alpha),
@@ -245,7 +247,8 @@ class _Judged:
             assumptions=self._assumptions(),
         )  # fmt: skip
         return finding(
-            check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, counterpart=f"exact: {places[0].key}",
+            check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, period_end=self.books.as_of,
+            counterpart=f"exact: {places[0].key}",
             verdict="exact figures differ", headline=f"{places[0].name}: exact figures differ by {explain.chips(row.amount)}",
             gap=row.amount, is_finding=True, gap_h100e=h100e[0] if h100e else None, sq=sq,
             severity=significance.severity(sq), strength="certain", formula=FORMULA, sections=explain.sections(told),
