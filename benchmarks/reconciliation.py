@@ -12,13 +12,15 @@ next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
   shipper and receiver tested singly and by lots, days and running balances checked, cells and suspects written; by ``--workers``
   processes.
 - *closing*: false alarms controlled, findings written, cells indexed and hung in. Planted faults are counted.
-- *incremental*: one line, a hundred and a thousandth of all corrected, books brought up to date; against the full run.
+- *incremental*: lines corrected one at a time, then so many that a thousandth and a hundredth of the cells change; against the
+  full run.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 from collections import Counter
@@ -171,7 +173,8 @@ def measure(bench: Bench, repeat: int) -> None:
             f" + start {told['start']:.1f} + closing {told['closing']:.1f}, {told['counts']['cells']:,} cells,"
             f" {told['share_count']} shares, largest worker {told['peak']} MB; tests {told['counts']['tests']}", flush=True,
         )  # fmt: skip
-    forward(bench, told["run"], median(times["shares"]) + median(times["closing"]) + median(times["start"]))
+    full = median(times["shares"]) + median(times["closing"]) + median(times["start"])
+    forward(bench, told["run"], full, told["counts"]["cells"])
     theirs, shares = median(times["theirs"]), median(times["shares"])
     whole = shares + median(times["closing"]) + median(times["start"])
     print(f"{bench.rows:,} lines: hand-written balances {theirs:.1f} s; read, cells, cell checks, write {shares:.1f} s;"
@@ -183,34 +186,73 @@ def measure(bench: Bench, repeat: int) -> None:
     print(f"planted {PLANTED}, found {found}")
 
 
-def forward(bench: Bench, base: Any, full: float) -> None:
-    """Correct one line, then 1 % of the lines, and go on from the run before."""
+def forward(bench: Bench, base: Any, full: float, cells: int) -> None:
+    """Correct lines and go on from the run before: one at a time, by a process that has done so before; then so many that about
+    one in a hundred cells changes."""
+    first, last = bench.sql(
+        "SELECT min(id), max(id) FROM tracker_shipment WHERE reference LIKE 'synthetic-1%%'"
+    )[0]
+    dice = random.Random(3)
+
+    def some(count: int) -> list[int]:
+        ids = dice.sample(range(first, last + 1), min(3 * count + 50, last + 1 - first))
+        found = bench.sql("SELECT id FROM tracker_shipment WHERE id = ANY(%s) AND consignment = ''", ids)
+        return [pk for (pk,) in found][:count]
+
+    gone_on(bench, base, some(1))  # the first of a process reads chips, stakes and code
+    singles = [gone_on(bench, base, [pk]) for pk in some(SINGLES)]
+    parts = [median(run[i] for run in singles) for i in range(3)]
+    whole = sorted(sum(run[:3]) for run in singles)
+    print(
+        f"one corrected, median of {len(whole)}: {1000 * median(whole):.0f} ms (start {1000 * parts[0]:.0f}, lines"
+        f" {1000 * parts[1]:.0f}, closing {1000 * parts[2]:.0f}), largest {1000 * whole[-1]:.0f} ms (bar 100)", flush=True,
+    )  # fmt: skip
+    each = sum(run[3] for run in singles) / len(singles)
+    for share in (0.001, 0.01):
+        count = max(1, round(share * cells / each))
+        if count > services_most(bench.rows):
+            print(f"{100 * share:g} % of the cells would be {count:,} lines: such a run is full")
+            continue
+        started, lines, closing, written = gone_on(bench, base, some(count))
+        took = started + lines + closing
+        print(
+            f"{count:,} corrected: {written:,} cells written, {100 * written / cells:.2f} %; lines {lines:.2f} s, start"
+            f" {started:.2f}, closing {closing:.2f}; {100 * took / full:.1f} % of the full run (bar 5)", flush=True,
+        )  # fmt: skip
+
+
+SINGLES = 15
+
+
+def services_most(rows: int) -> float:
+    from tracker.reconciliation.services import LEAST_CHANGES, MOST_CHANGED
+
+    return max(LEAST_CHANGES, MOST_CHANGED * rows)
+
+
+def gone_on(bench: Bench, base: Any, ids: list[int]) -> tuple[float, float, float, int]:
+    """Correct some lines and reconcile what changed; seconds of start, lines and closing, and cells written."""
     from tracker.models import ReconciliationRun, RunPartition
     from tracker.reconciliation import services
     from tracker.reconciliation.closing.services import close_if_complete
     from tracker.reconciliation.querysets import LINES
 
-    some = "SELECT id FROM tracker_shipment WHERE reference LIKE 'synthetic-1%%' AND consignment = '' ORDER BY id LIMIT %s"
-    for count in (1, 100, bench.rows // 1000):
-        bench.sql(f"UPDATE tracker_shipment SET quantity = quantity + 1 WHERE id IN ({some})", count)
-        began = perf_counter()
-        run = services.start_run(
-            "benchmark", records="synthetic", mode=ReconciliationRun.Mode.INCREMENTAL, as_of=base.as_of
-        )
-        assert run.base_id, "the run went on from none"
-        RunPartition.objects.filter(run=run).exclude(kind=LINES).delete()
-        started = perf_counter() - began
-        (pk,) = run.partitions.values_list("id", flat=True)
-        began = perf_counter()
-        assert services.begin_share(pk)
-        services.run_share(pk)
-        share = perf_counter() - began
-        began = perf_counter()
-        assert close_if_complete(run.id)
-        closing = perf_counter() - began
-        written = run.cells.count()
-        print(f"{count:,} corrected: {written:,} cells written; lines {share:.3f} s, start {started:.3f}, closing {closing:.3f};"
-              f" {100 * (share + started + closing) / full:.1f} % of the full run", flush=True)  # fmt: skip
+    bench.sql("UPDATE tracker_shipment SET quantity = quantity + 1 WHERE id = ANY(%s)", ids)
+    began = perf_counter()
+    run = services.start_run(
+        "benchmark", records="synthetic", mode=ReconciliationRun.Mode.INCREMENTAL, as_of=base.as_of
+    )
+    started = perf_counter() - began
+    assert run.base_id, "the run went on from none"
+    RunPartition.objects.filter(run=run).exclude(kind=LINES).delete()
+    (pk,) = run.partitions.values_list("id", flat=True)
+    began = perf_counter()
+    assert services.begin_share(pk)
+    services.run_share(pk)
+    lines = perf_counter() - began
+    began = perf_counter()
+    assert close_if_complete(run.id)
+    return started, lines, perf_counter() - began, run.cells.count()
 
 
 def main(argv: list[str]) -> None:

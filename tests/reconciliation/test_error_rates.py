@@ -32,7 +32,7 @@ from tracker.reconciliation.books import (
     OrganizationRow,
     Parameters,
 )
-from tracker.reconciliation.checks import conflict, gap, mirror, muf, production, srd
+from tracker.reconciliation.checks import conflict, gap, mirror, muf, production, running, srd
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.sequence import Entry, balances, page, sitmuf
 
@@ -443,6 +443,16 @@ def test_the_sum_of_balances_is_beyond_three_standard_errors_as_often_as_chance_
         assert agrees(int((z > 3).sum()), len(z), float(2 * norm.sf(3))), t
 
 
+@pytest.mark.parametrize("beyond", [0.0, significance.Z_ONE_SIDED])
+def test_a_loss_spread_over_all_periods_is_seen_in_their_sum_as_often_as_stated(beyond):
+    """Three standard errors in all: every second time; 1.64 more: nineteen times in twenty."""
+    known, mufs = balances(*book_of_periods()), drawn_balances(20_000, 27)
+    sigma = known.sigma_cumuf[PERIODS - 1]
+    steady = (3 + beyond) * sigma / PERIODS
+    z = (mufs + steady).sum(axis=1) / sigma
+    assert agrees(int((z > 3).sum()), len(z), float(norm.sf(-beyond)))
+
+
 def test_independent_parts_of_honest_balances_are_standard_normal_and_uncorrelated():
     records, periods = book_of_periods()
     known, mufs = balances(records, periods), drawn_balances(20_000, 23)
@@ -454,13 +464,13 @@ def test_independent_parts_of_honest_balances_are_standard_normal_and_uncorrelat
     assert agrees(alarms, parts.size, ALPHA)
 
 
-def run_lengths(h: float, chains: int, seed: int, sides: int = 1) -> np.ndarray:
-    """Periods until the first alarm of Page's test with k = 0.5, of so many chains of honest periods."""
+def run_lengths(h: float, chains: int, seed: int, sides: int = 1, shift: float = 0.0) -> np.ndarray:
+    """Periods until Page's test with k = 0.5 first calls, of so many chains of honest periods or of a steady ``shift``."""
     random, length = np.random.default_rng(seed), np.zeros(chains)
     sums, t = np.zeros((sides, chains)), 0
     while (running := length == 0).any():
         t += 1
-        y = random.standard_normal(chains)
+        y = random.standard_normal(chains) + shift
         for side in range(sides):
             sums[side] = np.maximum(0, sums[side] + (y, -y)[side] - 0.5)
         length[running & (sums.max(axis=0) > h)] = t
@@ -471,6 +481,14 @@ def run_lengths(h: float, chains: int, seed: int, sides: int = 1) -> np.ndarray:
 def test_pages_test_raises_a_false_alarm_once_in_as_many_periods_as_stated(h, sides, stated):
     lengths = run_lengths(h, 3_000, 24, sides)
     assert lengths.mean() == pytest.approx(stated, abs=3.3 * lengths.std() / math.sqrt(len(lengths)))
+
+
+@pytest.mark.parametrize(("shift", "stated"), [(0.5, 38.0), (1.0, 10.4), (2.0, 4.01)])
+def test_pages_test_sees_a_steady_loss_after_as_many_periods_as_published(shift, stated):
+    """Average run lengths of both sides with k = 0.5 and h = 5 (Montgomery, Introduction to Statistical Quality Control)."""
+    lengths = run_lengths(5, 10_000, 28, 2, shift)
+    spread = 3.3 * lengths.std() / math.sqrt(len(lengths))
+    assert lengths.mean() == pytest.approx(stated, abs=spread + 0.005 * stated)
 
 
 def test_the_engines_page_and_the_simulated_one_raise_the_same_alarm():
@@ -509,32 +527,56 @@ def test_honest_books_between_counts_are_found_to_differ_once_in_twenty():
     assert agrees(sum(f.is_finding for f in found), number, ALPHA)
 
 
-@pytest.mark.parametrize(("grades", "rate"), [("BB", 0.05), ("CC", 0.054), ("DD", 0.075)])
-def test_honest_statistics_of_trade_differ_once_in_twenty_or_as_often_as_docs_say(grades, rate):
-    """On the scale of logarithms a large error is no longer normal: docs/method.md, section 4, gives the rates."""
-    dice, rows, number = Dice(26), [], 400
+def both_sides(seed: int, number: int, grades: str, missing: float = 0.0) -> list[Finding]:
+    """Routes told by both reporters; ``missing``: what was under way to nowhere on each, in chips."""
+    dice, rows = Dice(seed), []
     for n in range(number):
         first = date(2020, 1, 2) + timedelta(days=n)
-        for side, grade in zip(("exporter", "importer"), grades, strict=True):
+        for side, grade, truth in zip(
+            ("exporter", "importer"), grades, (5 * SIZE, 5 * SIZE - missing), strict=True
+        ):
             error = dice.error()
             while 1 - P.grade_rel_sd[grade] * error < 0.1:  # no honest figure is ten times too large
                 error = dice.error()
-            figure = said(5 * SIZE, grade, error)
             rows.append(
                 cast.flow(
-                    figure,
-                    reporter=side,
-                    grade=grade,
-                    origin_country="US",
-                    destination_country="MY",
-                    site_id=None,
-                    period=Period.inclusive(first, first + timedelta(days=40)),
-                    slug=f"{side}-{n:04d}",
+                    said(truth, grade, error), reporter=side, grade=grade, origin_country="US", destination_country="MY",
+                    site_id=None, period=Period.inclusive(first, first + timedelta(days=40)), slug=f"{side}-{n:04d}",
                 )
-            )
+            )  # fmt: skip
     found = counted(mirror.find(ledger(0, rows), P))
     assert len(found) == number
-    assert agrees(sum(f.is_finding for f in found), number, rate)
+    return found
+
+
+@pytest.mark.parametrize(("grades", "rate"), [("BB", 0.05), ("CC", 0.054), ("DD", 0.075)])
+def test_honest_statistics_of_trade_differ_once_in_twenty_or_as_often_as_docs_say(grades, rate):
+    """On the scale of logarithms a large error is no longer normal: docs/method.md, section 4, gives the rates."""
+    found = both_sides(26, 400, grades)
+    assert agrees(sum(f.is_finding for f in found), len(found), rate)
+
+
+def test_what_one_reporter_has_beyond_the_other_is_found_as_often_as_stated_and_what_it_lacks_sooner():
+    mdg = float(np.median([f.mdg for f in both_sides(29, 100, "BB") if f.mdg]))
+    more = both_sides(30, 400, "BB", missing=-mdg)
+    assert agrees(sum(f.is_finding for f in more), len(more), TWO_SIDED_POWER)
+    less = both_sides(30, 400, "BB", missing=mdg)
+    assert sum(f.is_finding for f in less) >= sum(f.is_finding for f in more)
+
+
+def test_a_stock_sent_on_to_the_last_chip_falls_below_zero_beyond_its_error_once_in_forty():
+    """On the boundary itself, where the truth is 0, one side of a test at 5 % is 2.5 %; any stock that stays makes it less."""
+    dice, rows, number = Dice(31), [], 1_500
+    for n in range(number):
+        maker, holder, truth = f"maker {n}", f"holder {n}", 0.0
+        for day, figure in (("2026-01-10", 2 * SIZE), ("2026-02-10", SIZE)):
+            truth += truth_of(figure, "B", dice.error(maker))
+            rows.append(line(figure, 100 + n, maker, grade="B", received=cast.day(day)))
+        sent = said(truth, "B", dice.error(holder))
+        days = {"shipped": cast.day("2026-04-01"), "received": cast.day("2026-04-20")}
+        rows.append(line(sent, cast.RESELLER, holder, grade="B", shipper_id=100 + n, **days))
+    found = running.find(ledger(number, rows), P)
+    assert agrees(len(found), number, float(norm.sf(significance.Z_TWO_SIDED)))
 
 
 # --- what could have been seen ----------------------------------------------------------------------------------------------

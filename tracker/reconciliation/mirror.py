@@ -36,6 +36,12 @@ class Mirror:
     balanced: float
     weight_exporter: float
 
+    @property
+    def mdg(self) -> float:
+        """Smallest gap that the test sees as often as stated, whichever side reports more: 3.29 standard errors of the logarithm
+        beyond the best value. Where the other side reports less by so much, it is seen more often."""
+        return self.balanced * math.expm1(significance.MDG_FACTOR * self.sigma)
+
 
 def mirror(exporter: Quantity, importer: Quantity, cif_fob: float = 0.0) -> Mirror:
     """Hold the two against each other; ``cif_fob``: what is taken off the importer's side, 0 for quantities.

@@ -174,8 +174,7 @@ def _judged(flow: _Flow, pair: _Pair, books: Books, parameters: Parameters) -> F
     surprising = abs(found.z) >= significance.Z_TWO_SIDED
     h100e = scopes.h100e(found.gap, flow.scope) if flow.unit == "chips" else None
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
-    mdg = significance.MDG_FACTOR * found.sigma * found.balanced
-    mdg_sq = scopes.could_hide(mdg, flow.scope, parameters) if flow.unit == "chips" else None
+    mdg_sq = scopes.could_hide(found.mdg, flow.scope, parameters) if flow.unit == "chips" else None
     inconclusive = not surprising and significance.is_inconclusive(mdg_sq)
     is_finding = surprising and significance.is_material(sq, parameters)
     verdict = "differs" if surprising else "inconclusive" if inconclusive else "consistent"
@@ -196,7 +195,7 @@ def _judged(flow: _Flow, pair: _Pair, books: Books, parameters: Parameters) -> F
         expected=found.importer_fob, reported=found.exporter, gap=found.gap, unit=flow.unit,
         sigma=found.sigma * found.balanced, statistic=found.z, p=None if certain else found.p,
         threshold=significance.Z_TWO_SIDED, family=None if certain else FAMILY, is_finding=is_finding,
-        gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=mdg,
+        gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=found.mdg,
         severity=significance.severity(sq, weakest) if is_finding else "info",
         strength=significance.strength(found.z), weakest_grade=weakest, formula=FORMULA,
         sections=explain.sections(story(found, surprising, sq, mdg_sq, words)),
@@ -270,7 +269,6 @@ def story(
         words.lag, f" The importer's months are read {explain.counted(words.lag or 0, 'month')} later."
     )
     cited = [f" ({source})" if source else "" for source in words.sources]
-    mdg = significance.MDG_FACTOR * found.sigma * found.balanced
     applicable = {
         explain.REEXPORT: True, explain.TRADE_SYSTEM: True, explain.CONFIDENTIAL: True, explain.TIMING: True,
         explain.FREIGHT: value, explain.FAMILY: words.is_family,
@@ -285,7 +283,7 @@ def story(
         ),
         difference=f"{size} more on the side of the {more}; asymmetry {found.asymmetry:.3g}." if found.gap else "None.",
         surprise=explain.surprise(found.p, found.z) if surprising
-        else explain.no_surprise(mdg, mdg_sq, significance.is_inconclusive(mdg_sq), words.unit),
+        else explain.no_surprise(found.mdg, mdg_sq, significance.is_inconclusive(mdg_sq), words.unit),
         open=tuple(phrase for phrase, applies in applicable.items() if applies),
         settle=f"The importer's figure by country of consignment, and the exporter's re-exports to {words.destination}.",
         assumptions=words.assumptions,
