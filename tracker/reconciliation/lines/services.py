@@ -43,8 +43,8 @@ from tracker.reconciliation.sweep import CHAIN, LOT, Sweep, without
 from tracker.reconciliation.touched import Touched
 from tracker.shipments.models import Shipment
 
-LINES_PER_SHARE = 1_000_000
-"""Lines that one worker reads as columns at a time: what bounds its memory (about 400 MB)."""
+LINES_PER_SHARE = 650_000
+"""Lines that one worker reads as columns at a time: what bounds its memory (about 450 MB)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,19 @@ def swept_lines(
         sweep.add(lines, read)
         blocks.append(ends(lines, read, where, parameters.lead_time_days))
     stop_if_over(run.id)  # not between the blocks: the connection is busy handing them out
-    if blocks:
-        _draw_up(run, ledger, blocks, where, scopes)
-    stop_if_over(run.id)
     (tests, pairs), (more, lots) = sweep.pairs_found(), sweep.lots_found()
     suspects = {
         "early": np.array(sweep.early, np.int64),
         "stale": np.array(sweep.stale, np.int64),
         "chains": sweep.overdrawn(),
     }
+    read_lines = sweep.lines
+    del sweep  # what it holds of every line is done with, and the books need the room
+    if blocks:
+        _draw_up(run, ledger, blocks, where, scopes)
+    stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
-        rows=sweep.lines,
+        rows=read_lines,
         scratch=packed({"scopes": np.array(scopes, np.int64), "pairs": pairs, "lots": lots, **suspects}),
     )
     return _suspected(ledger, suspects), {srd.FAMILY: tests + more}
