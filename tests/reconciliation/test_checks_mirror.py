@@ -160,7 +160,7 @@ def test_both_sides_of_a_route_lie_in_one_share_and_other_claims_in_none():
             )  # fmt: skip
     at = settled_instant()
     ledger = Ledger(at=at, as_of=date(2026, 6, 30), parameters=Parameters(records="synthetic"))
-    shares = [ledger.books("route", index, 3).claims for index in range(3)]
+    shares = [next(ledger.pieces("route", index, 3)).claims for index in range(3)]
     routes = [{(row.origin_country, row.destination_country) for row in share} for share in shares]
     assert sum(len(share) for share in shares) == 6
     assert sum(len(share) for share in routes) == len(set().union(*routes)) == 3

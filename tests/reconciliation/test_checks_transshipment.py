@@ -144,7 +144,7 @@ def ledger(**given) -> Ledger:
 
 def books() -> Books:
     whole = ledger()
-    shares = [whole.books("hub", index, 2) for index in range(2)]
+    shares = [next(whole.pieces("hub", index, 2)) for index in range(2)]
     return replace(
         shares[0],
         flows=tuple(flow for share in shares for flow in share.flows),

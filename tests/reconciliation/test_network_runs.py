@@ -52,7 +52,7 @@ def read(row) -> Ledger:
 
 def flows(row):
     ledger = read(row)
-    return [flow for index in range(2) for flow in ledger.books("network", index, 2).flows]
+    return [flow for index in range(2) for flow in next(ledger.pieces("network", index, 2)).flows]
 
 
 def test_a_run_names_the_count_that_nothing_fits_and_keeps_estimates(chain):
@@ -148,4 +148,4 @@ def test_a_share_without_declarations_asks_for_no_lines(django_assert_max_num_qu
     ledger = read(row)
     assert ledger.scope_components == {}
     with django_assert_max_num_queries(1):
-        assert ledger.books("network", 0, 2).flows == ()
+        assert next(ledger.pieces("network", 0, 2)).flows == ()

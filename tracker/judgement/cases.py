@@ -101,7 +101,8 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 def party_facts(profile: Profile, rules: RuleSet) -> PartyFacts:
     """The facts of one party under the country groups of a day."""
     hq: bool | None = None if not profile.parent_hqs else False
-    for country in (profile.hq, *(profile.parent_hqs or ())):
+    asked = rules.groups.knows(HQ_SET)  # before any rule is recorded nothing asks it
+    for country in (profile.hq, *(profile.parent_hqs or ())) if asked else ():
         hq = _either(hq, rules.groups.holds(country, HQ_SET))
     word = profile.affiliation or ""
     return PartyFacts(

@@ -160,11 +160,13 @@ def judged_ledger(
     at: datetime | None = None,
     as_if: date | None = None,
     records: str = "real",
+    only: tuple[str, Sequence[Any]] | None = None,
 ) -> Iterator[Judged]:
     """Judge every line of the ledger under ``rules``, on its shipping date or ``as_if`` all had left on one day.
 
     One transaction. ``name``: prefix of the temporary tables; two judgements may stand side by side under two. ``at``: the
-    ledger as known at an instant. ``records``: ``real`` or ``synthetic``; the two are never mixed.
+    ledger as known at an instant. ``records``: ``real`` or ``synthetic``; the two are never mixed. ``only``: a condition on
+    the lines ``s`` that are judged, in SQL with its parameters; all are, if not given.
 
     Raises BadInput for a prefix that is no name, or other records.
     """
@@ -175,7 +177,7 @@ def judged_ledger(
     with transaction.atomic(), connection.cursor() as cursor:
         # Everybody of whom no dated record speaks is told by the country alone, in SQL.
         parties = party_book(rules, at, of=())
-        judging = _Judging(cursor, name, CaseBook(rules), parties, at, as_if, records == "synthetic")
+        judging = _Judging(cursor, name, CaseBook(rules), parties, at, as_if, records == "synthetic", only)
         yield judging.judge()
         judging.drop()
 
@@ -208,13 +210,18 @@ class _Judging:
         at: datetime | None,
         as_if: date | None,
         synthetic: bool,
+        only: tuple[str, Sequence[Any]] | None = None,
     ) -> None:
         self.cursor, self.name, self.book, self.parties, self.as_if = cursor, name, book, parties, as_if
-        self.lines, self.given = known_table("tracker_shipment", at)
+        self.lines, self.given_table = known_table("tracker_shipment", at)
         self.organizations, self.given_organizations = known_table("tracker_organization", at)
         self.at = at
         self.condition = "s.is_synthetic = %s AND s.status <> ALL(%s)"
-        self.given = [*self.given, synthetic, list(NOT_MEANT)]
+        self.given_condition: list[Any] = [synthetic, list(NOT_MEANT)]
+        if only is not None:
+            self.condition += f" AND ({only[0]})"
+            self.given_condition += only[1]
+        self.given = [*self.given_table, *self.given_condition]
         self.verdicts: dict[Hashable, tuple[int, Verdict]] = {}
 
     def judge(self) -> Judged:
@@ -426,10 +433,9 @@ class _Judging:
             f" WHERE {self.condition} AND s.shipped_on_latest > s.shipped_on OFFSET 0"
         )
         # the parameters stand in the order in which the statement names them: the law, the table, the days, the condition
-        table, condition = self.given[:-2], self.given[-2:]
         self._sql(
             f"INSERT INTO {self.name}_moment SELECT id, day, case_id FROM ({self._keyed(lines)}) k",
-            [self._law_days, *table, days, *condition],
+            [self._law_days, *self.given_table, days, *self.given_condition],
         )
 
     @property

@@ -228,6 +228,42 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictPart:
+    """Movements of one sum on which the rules say the same. ``movement``: id of the largest, whose reasons stand for all."""
+
+    movement: int
+    lines: int
+    chips: float
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictSum:
+    """Movements of one scope that the rules answer alike, added up: those that needed a licence of which none is recorded, or
+    those for which it cannot be told.
+
+    ``organization_id``: whom they went to (consignee, else end user); None: to ``country``, whoever received them there.
+    ``quarter`` (empty where it is undetermined) and ``under`` (the rules, likewise) make a sum of its own. ``chips`` counts
+    ``uncounted`` lines as none. ``shown``: ids of the largest lines. ``units``: units of the lines and chips per unit.
+    ``parties``: how many consignees or end users there are.
+    """
+
+    required: bool
+    organization_id: int | None
+    country: str
+    scope: Scope
+    quarter: str
+    under: str
+    lines: int
+    chips: float
+    uncounted: int
+    grade: str
+    parties: int
+    parts: tuple[VerdictPart, ...]
+    shown: tuple[int, ...]
+    units: tuple[tuple[str, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FlowRow:
     """Lines of one route, scope and stretch of days, added up by the database.
 
@@ -304,6 +340,7 @@ class Books:
     sites: Mapping[int, SiteRow] = field(default_factory=dict)
     verdicts: Mapping[int, VerdictRow] = field(default_factory=dict)  # by movement id
     flows: tuple[FlowRow, ...] = ()
+    verdict_sums: tuple[VerdictSum, ...] | None = None  # None: the check adds the movements up
     law: Law | None = None  # where limits of rules are held against flows
     closed: tuple[ClosedBookRow, ...] = ()
 

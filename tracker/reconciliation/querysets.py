@@ -7,26 +7,32 @@ their id.
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from tracker.core.errors import CannotReconcile
 from tracker.reconciliation.books import Books, Parameters
 from tracker.reconciliation.models import GOING, ReconciliationRun
-from tracker.reconciliation.sums.querysets import Sums
+from tracker.reconciliation.verdict_sums.querysets import VerdictSums
 
-KINDS = ("claim_subject", "consignee", "hub", "licence", "limit", "network", "route", "scope", "site")
+KINDS = ("claim_subject", "hub", "licence", "limit", "network", "route", "scope", "site", "verdict")
 """Kinds of shares that are read as books; the lines are read as columns."""
 LINES = "lines"
 """Kind of the shares that read lines as columns."""
 
 
 @dataclass
-class Ledger(Sums):
+class Ledger(VerdictSums):
     """The ledger as known at one instant, read piece by piece and only once."""
 
-    def books(self, kind: str, index: int, count: int) -> Books:
-        """The books of share ``index`` (from 0) of ``count`` of one kind of partition."""
-        return getattr(self, f"_by_{kind}")(index, count)
+    def pieces(self, kind: str, index: int, count: int) -> Generator[Books]:
+        """The books of share ``index`` (from 0) of ``count`` of one kind of partition, one piece after the other: what a check
+        holds against one another lies in one of them."""
+        in_pieces = getattr(self, f"_pieces_of_{kind}", None)
+        if in_pieces is None:
+            yield getattr(self, f"_by_{kind}")(index, count)
+        else:
+            yield from in_pieces(index, count)
 
 
 def ledger_of(run: ReconciliationRun) -> Ledger:

@@ -36,7 +36,6 @@ from tracker.reconciliation.books import Books, Finding, Parameters
 
 PARTITIONS = (
     "claim_subject",
-    "consignee",
     "hub",
     "licence",
     "limit",
@@ -45,6 +44,7 @@ PARTITIONS = (
     "route",
     "scope",
     "site",
+    "verdict",
 )
 
 CaseFunction = Callable[[Any, Parameters, Mapping[str, Any]], dict[str, Any]]

@@ -63,6 +63,11 @@ class Touched:
         return {code for line in self.lines for code in _countries(line) if code}
 
     @property
+    def destinations(self) -> set[str]:
+        """Countries of destination; empty where a line names none."""
+        return {line.destination_country for line in self.lines}
+
+    @property
     def licences(self) -> set[int]:
         return {line.licence for line in self.lines if line.licence}
 

@@ -253,6 +253,10 @@ class CountryGroups:
     aliases: Mapping[str, str]
     _told: dict[tuple[str, str], bool | None] = field(default_factory=dict, repr=False, compare=False)
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a group or set of this name on any day."""
+        return name in self.groups or name in self.sets
+
     def effective(self, country: str) -> str:
         """The destination as the rules count it, e.g. CN for HK."""
         return self.aliases.get(country, country)

@@ -57,6 +57,11 @@ def in_chips(lines: QuerySet, parameters: ReadingParameters) -> QuerySet:
 
     "At most" so many counts nothing, "at least" so many that number.
     """
+    return read(lines.exclude(bound="ceiling"), parameters)
+
+
+def read(lines: QuerySet, parameters: ReadingParameters) -> QuerySet:
+    """The same where "at most" so many is read as that number: of single lines, not of sums."""
     share = parameters.systematic_share
     grades = [When(grade=grade, then=Value(sd)) for grade, sd in sorted(parameters.grade_rel_sd.items())]
     per_unit = Case(
@@ -68,8 +73,7 @@ def in_chips(lines: QuerySet, parameters: ReadingParameters) -> QuerySet:
     )
     point = Q(is_exact=False, bound="")
     return (
-        lines.exclude(bound="ceiling")
-        .annotate(
+        lines.annotate(
             per_unit=per_unit,
             grade_sd=Case(
                 When(is_exact=True, then=Value(0.0)), *grades, default=Value(1.0), output_field=_NUMBER

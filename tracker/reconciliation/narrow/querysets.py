@@ -6,11 +6,13 @@ Checks that add lines up look again at the areas that changed lines touch, then 
 
 from __future__ import annotations
 
+from tracker.reconciliation import scopes
 from tracker.reconciliation.models import ReconciliationRun
 from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.registry import checks
+from tracker.reconciliation.touched import Touched
 
-NARROWED = ("hub", "limit")
+NARROWED = ("hub", "limit", "verdict")
 """Kinds of shares whose checks can look at touched areas alone."""
 
 
@@ -19,15 +21,24 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
     codes = [check.code for check in checks() if check.partition == kind]
     areas = _areas(kind, ledger)
     rows = base.findings.filter(check_code__in=codes).order_by().values_list("id", "area", "scope")
+    if kind == "verdict":  # sums of one scope each
+        told = {scopes.key(ledger.numbered_scopes[number]) for number in _only(ledger).scopes}
+        return [pk for pk, area, scope in rows if area not in areas or scope not in told]
     # limits on a ratio hold all exports of a commodity against all of its deliveries elsewhere: they are looked at whole
     return [pk for pk, area, scope in rows if area not in areas and (kind != "limit" or scope == "any")]
 
 
 def _areas(kind: str, ledger: Ledger) -> set[str]:
     """The areas, as findings name them, that are looked at again."""
+    only = _only(ledger)
+    if kind == "verdict":
+        people, found = only.receivers, {f"country:{code or 'unknown'}" for code in only.destinations}
+    else:
+        people = ledger.limited_owners(only.parties) if kind == "limit" else set()
+        found = {f"country:{code}" for code in ledger.limited_countries(only.countries)}
+    return found | {f"org:{row.slug}" for row in ledger.organizations(people).values()}
+
+
+def _only(ledger: Ledger) -> Touched:
     assert ledger.only is not None  # it is narrowed
-    found = {f"country:{code}" for code in ledger.limited_countries(ledger.only.countries)}
-    if kind == "limit":
-        rows = ledger.organizations(ledger.limited_owners(ledger.only.parties))
-        found |= {f"org:{row.slug}" for row in rows.values()}
-    return found
+    return ledger.only

@@ -27,6 +27,7 @@ from tracker.reconciliation.books import (
     RecordRef,
     SiteRow,
     SourceRow,
+    VerdictRow,
 )
 from tracker.reconciliation.catalogue.querysets import as_float
 from tracker.reconciliation.inventories import HELD
@@ -276,26 +277,6 @@ class Records(Reference):
         return self._assembled((), self.movements(where), {})
 
     @cached_property
-    def party_components(self) -> dict[int, int]:
-        """organization id -> smallest id of the parties tied to it by a common movement: a licence may name either of them."""
-        nodes: dict[Any, int] = {}
-        edges: list[tuple[int, int]] = []
-        pairs = (
-            self.known(Shipment).filter(self.of_world()).order_by().values_list("consignee_id", "end_user_id")
-        )
-        for pair in pairs.distinct():
-            ends = [nodes.setdefault(("org", pk), len(nodes)) for pk in pair if pk]
-            edges += [(ends[0], end) for end in ends[1:]]
-        return smallest_in_component(nodes, edges, "org")
-
-    def _by_consignee(self, index: int, count: int) -> Books:
-        mine = [pk for pk, component in self.party_components.items() if component % count == index]
-        where = Q(consignee_id__in=mine) | Q(end_user_id__in=mine)
-        if index == 0:
-            where |= Q(consignee_id=None, end_user_id=None)
-        return self._assembled((), self.movements(where), {}, judged=True)
-
-    @cached_property
     def licence_components(self) -> dict[int, int]:
         """licence id -> smallest id of the licences tied to it: by a party that they name or that names them, by goods of
         one consignment, or by goods carried on from a line that names one to a line that names another."""
@@ -371,17 +352,21 @@ class Records(Reference):
         people |= {site.operator_id for site in all_sites.values()}
         if judged:  # a verdict may rest on anybody who stands above a party
             people |= {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
-        organizations = self.organizations(people)
-        judgements = verdicts(movements, self.specs, self.parties, self.rules) if judged else {}
-        for movement in movements:
-            if verdict := judgements.get(movement.ref.id):
-                judgements[movement.ref.id] = replace(
-                    verdict, rules=self._rule_refs(verdict.rule_ids, movement.shipped)
-                )
         return Books(
             as_of=self.as_of, claims=claims, movements=movements, licences=licences, chips=self.chips,
-            organizations=organizations, sites=all_sites, verdicts=judgements, closed=self.closed_books,
+            organizations=self.organizations(people), sites=all_sites, verdicts=self.judged(movements) if judged else {},
+            closed=self.closed_books,
         )  # fmt: skip
+
+    def judged(self, movements: tuple[MovementRow, ...]) -> dict[int, VerdictRow]:
+        """What the rules of its day say of each movement, by id, with the records of those rules."""
+        found = verdicts(movements, self.specs, self.parties, self.rules)
+        for movement in movements:
+            if verdict := found.get(movement.ref.id):
+                found[movement.ref.id] = replace(
+                    verdict, rules=self._rule_refs(verdict.rule_ids, movement.shipped)
+                )
+        return found
 
     def _by_claim_subject(self, index: int, count: int) -> Books:
         ids = [pk for pk, component in self.claim_components.items() if component % count == index]
