@@ -65,13 +65,14 @@ class Bench:
         self._rulesets: dict[date, RuleSet] = {}
         self._classes: dict[tuple[str, date], Classification] = {}
 
-    def verdict(self, line: Line, as_if: date | None = None) -> Verdict:
-        """The verdict for a line on its shipping date, or ``as_if`` it had left on another day."""
+    def verdict(self, line: Line, as_if: date | None = None, named: bool = True) -> Verdict:
+        """The verdict for a line on its shipping date, or ``as_if`` it had left on another day. Not ``named``: in words that
+        call the parties by their roles."""
         if as_if is not None:
-            return self._on(as_if, line)
+            return self._on(as_if, line, named)
         if line.shipped is None or line.shipped.start is None or line.shipped.last is None:
             return undated_verdict()
-        found = {day: self._on(day, line) for day in self.judged_days(line)}
+        found = {day: self._on(day, line, named) for day in self.judged_days(line)}
         told = stretches(found)
         if len(told) == 1:
             return next(iter(told.values()))
@@ -97,14 +98,14 @@ class Bench:
             self._classes[key] = classify(spec, self.ruleset(day))
         return self._classes[key]
 
-    def _on(self, day: date, line: Line) -> Verdict:
+    def _on(self, day: date, line: Line, named: bool) -> Verdict:
         shipper = self.parties.bodies.get(line.shipper_id or 0)
         case = Case(
             destination=line.destination,
             origin=line.origin,
             parties=(
-                self.parties.party(line.consignee_id, CONSIGNEE, day),
-                self.parties.party(line.end_user_id, END_USER, day),
+                self.parties.party(line.consignee_id, CONSIGNEE, day, named),
+                self.parties.party(line.end_user_id, END_USER, day, named),
             ),
             exporter_role=shipper.exporter_role if shipper else "",
             aboard_on=line.aboard_on,

@@ -62,26 +62,29 @@ def place_signature(country: str, rules: RuleSet) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class PartyFacts:
-    """All that rows of the matrix can ask of a party, or of two parties together.
+    """All that rows of the matrix can ask of a party, or of two parties together; where the answer is open also what is missing,
+    so that parties share a case only if the same facts would settle it.
 
-    ``hq``: whether a headquarters lies in Macau or D:5 (None: not known). ``listed``: lists and footnotes it stands under,
-    whether it stands on one since a day nobody recorded, whether a screening match is open. ``affiliate``: ``affiliate``,
-    ``unknown`` or empty. ``approved``: by the list of the destination.
+    ``hq``: whether a headquarters lies in Macau or D:5 (None: not known), and which are not known. ``listed``: lists and
+    footnotes it stands under, whether it stands on one since a day nobody recorded, whether a screening match is open.
+    ``affiliate``: ``affiliate``, ``unknown`` or empty, and of whom it is not known. ``approved``: by the list of the destination.
     """
 
-    hq: bool | None
+    hq: tuple[bool | None, Hashable]
     listed: tuple[frozenset[tuple[str, str]], bool, bool]
-    affiliate: str
+    affiliate: tuple[str, Hashable]
     approved: bool | None
 
     def together(self, end_user: PartyFacts) -> PartyFacts:
         """Consignee and end user as the rows see them: what holds of one holds, what is open of one is open."""
         (lists, undated, matched), (more, undated_too, matched_too) = self.listed, end_user.listed
-        affiliates = {self.affiliate, end_user.affiliate}
+        hq = _either(self.hq[0], end_user.hq[0])
+        affiliates = self.affiliate[0], end_user.affiliate[0]
+        affiliate = next((word for word in ("affiliate", "unknown") if word in affiliates), "")
         return PartyFacts(
-            hq=_either(self.hq, end_user.hq),
+            hq=(hq, (self.hq, end_user.hq) if hq is None else ()),
             listed=(lists | more, undated or undated_too, matched or matched_too),
-            affiliate=next((word for word in ("affiliate", "unknown") if word in affiliates), ""),
+            affiliate=(affiliate, affiliates if affiliate == "unknown" else ()),
             approved=_both(self.approved, end_user.approved),
         )
 
@@ -100,23 +103,35 @@ def _both(one: bool | None, other: bool | None) -> bool | None:
 
 def party_facts(profile: Profile, rules: RuleSet) -> PartyFacts:
     """The facts of one party under the country groups of a day."""
-    hq: bool | None = None if not profile.parent_hqs else False
-    asked = rules.groups.knows(HQ_SET)  # before any rule is recorded nothing asks it
-    for country in (profile.hq, *(profile.parent_hqs or ())) if asked else ():
-        hq = _either(hq, rules.groups.holds(country, HQ_SET))
     word = profile.affiliation or ""
     return PartyFacts(
-        hq=hq,
+        hq=_headquarters(profile, rules),
         listed=(
             frozenset((entry.list_name, entry.footnote) for entry in profile.listings),
             bool(profile.undated),
             bool(profile.screening_question),
         ),
-        affiliate="affiliate"
-        if word.startswith("affiliate")
-        else "unknown" * word.startswith("ownership not known"),
+        affiliate=(
+            "affiliate"
+            if word.startswith("affiliate")
+            else "unknown" * word.startswith("ownership not known"),
+            (),
+        ),
         approved=profile.approved,
     )
+
+
+def _headquarters(profile: Profile, rules: RuleSet) -> tuple[bool | None, Hashable]:
+    """Whether one lies in Macau or D:5; if that is open, whose is not known, or in which country sources disagree."""
+    answer: bool | None = None if not profile.parent_hqs else False
+    unknown: list[tuple[str, str]] = [] if profile.parent_hqs else [("parent", "")]
+    if rules.groups.knows(HQ_SET):  # before any rule is recorded nothing asks it
+        seats = [("own", profile.hq), *(("parent's", country) for country in profile.parent_hqs or ())]
+        for whose, country in seats:
+            inside = rules.groups.holds(country, HQ_SET)
+            answer = _either(answer, inside)
+            unknown += [(whose, country)] if inside is None else []
+    return answer, tuple(unknown) if answer is None else ()
 
 
 class Signatures:

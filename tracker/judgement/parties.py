@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from tracker.core.period import Period
@@ -120,10 +120,16 @@ class PartyBook:
         owned = {int(stake.owned) for stake in self.stakes}
         return frozenset(owned | {row.organization_id for row in self.listings} | set(self.questions))
 
-    def party(self, organization_id: int | None, role: str, day: date) -> Party:
+    def party(self, organization_id: int | None, role: str, day: date, named: bool = True) -> Party:
+        """The party that an organization was on a day. Not ``named``: it is called by its role, for words that stand for many."""
+        found = self.profile(organization_id, day)
+        if not named:
+            told = found.as_party(f"the {role}", role)
+            return replace(
+                told, screening_question=told.screening_question and f"an open match of the {role}'s name"
+            )
         body = self.bodies.get(organization_id or 0)
-        name = body.name if body else f"the {role}, who is not known"
-        return self.profile(organization_id, day).as_party(name, role)
+        return found.as_party(body.name if body else f"the {role}, who is not known", role)
 
     def days(self, organization_id: int | None) -> tuple[date, ...]:
         """Days on which the profile of an organization may change; between two of them it does not."""

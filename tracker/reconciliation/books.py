@@ -212,7 +212,8 @@ class ClosedBookRow:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """The rule engine's answer for one movement on its shipping date."""
+    """The rule engine's answer for one movement on its shipping date. ``missing`` and ``for_a_person`` call the parties by their
+    roles."""
 
     answer: str  # required | not_required | undetermined
     result: str

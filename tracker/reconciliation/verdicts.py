@@ -31,7 +31,7 @@ def verdicts(
             continue
         line = _line(row, specs)
         if line not in seen:
-            seen[line] = _row(bench.verdict(line))
+            seen[line] = _row(bench.verdict(line), bench.verdict(line, named=False))
         found[row.ref.id] = seen[line]
     return found
 
@@ -50,16 +50,17 @@ def _line(row: MovementRow, specs: Mapping[int, ChipSpec]) -> Line:
     )
 
 
-def _row(found: Verdict) -> VerdictRow:
+def _row(found: Verdict, unnamed: Verdict) -> VerdictRow:
+    """Reasons name the parties; facts that are not recorded call them by their roles, as movements to others want the same."""
     return VerdictRow(
         answer=found.answer,
         decision=found.decision,
         result=found.result,
         policy=found.policy,
         level=found.level,
-        missing=found.missing,
+        missing=unnamed.missing,
         reasons=(*found.reasons, *found.assumptions, *found.dormant),
         rule_ids=found.rule_ids,
         citations=found.citations,
-        for_a_person=found.for_a_person,
+        for_a_person=unnamed.for_a_person,
     )

@@ -148,8 +148,10 @@ class VerdictSums(Sums):
                 *(REQUIRED, UNDETERMINED, REQUIRED, export),
             ],
         )
-        told = self.only and [sorted(self.only.receivers), sorted(self.only.destinations)]
-        cursor.execute(_TOLD, [told is None, *(told or [[], []])])
+        told: list[Any] = (
+            [sorted(self.only.receivers), sorted(self.only.destinations)] if self.only else [[], []]
+        )
+        cursor.execute(_TOLD, [self.only is None, *told])
         cursor.execute("CREATE INDEX ON rule_told (number)")
         cursor.execute("ANALYZE rule_told")
 
