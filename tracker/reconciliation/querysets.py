@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from tracker.core.errors import CannotReconcile
 from tracker.reconciliation.books import Books, Parameters
+from tracker.reconciliation.licence_lines.querysets import LicenceLines
 from tracker.reconciliation.models import GOING, ReconciliationRun
-from tracker.reconciliation.verdict_sums.querysets import VerdictSums
 
 KINDS = ("claim_subject", "hub", "licence", "limit", "network", "route", "scope", "site", "verdict")
 """Kinds of shares that are read as books; the lines are read as columns."""
@@ -22,7 +22,7 @@ LINES = "lines"
 
 
 @dataclass
-class Ledger(VerdictSums):
+class Ledger(LicenceLines):
     """The ledger as known at one instant, read piece by piece and only once."""
 
     def pieces(self, kind: str, index: int, count: int) -> Generator[Books]:

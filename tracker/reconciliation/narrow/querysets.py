@@ -6,19 +6,25 @@ Checks that add lines up look again at the areas that changed lines touch, then 
 
 from __future__ import annotations
 
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Coalesce
+
+from tracker.licences.models import LicenceItem
 from tracker.reconciliation import scopes
-from tracker.reconciliation.models import ReconciliationRun
+from tracker.reconciliation.models import Evidence, ReconciliationRun
 from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.touched import Touched
 
-NARROWED = ("hub", "limit", "verdict")
+NARROWED = ("hub", "licence", "limit", "verdict")
 """Kinds of shares whose checks can look at touched areas alone."""
 
 
 def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
     """Ids of the base's findings by the checks of a kind of shares that this ledger, narrowed, does not look at again."""
     codes = [check.code for check in checks() if check.partition == kind]
+    if kind == "licence":
+        return _without_licences(base, codes, ledger)
     areas = _areas(kind, ledger)
     rows = base.findings.filter(check_code__in=codes).order_by().values_list("id", "area", "scope")
     if kind == "verdict":  # sums of one scope each
@@ -26,6 +32,18 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
         return [pk for pk, area, scope in rows if area not in areas or scope not in told]
     # limits on a ratio hold all exports of a commodity against all of its deliveries elsewhere: they are looked at whole
     return [pk for pk, area, scope in rows if area not in areas and (kind != "limit" or scope == "any")]
+
+
+def _without_licences(base: ReconciliationRun, codes: list[str], ledger: Ledger) -> list[int]:
+    """Findings that name no licence that is looked at again."""
+    items = ledger.known(LicenceItem).filter(licence_id__in=ledger.licences_asked)
+    named = Evidence.objects.filter(
+        finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")),
+        model_name="licenceitem",
+        object_id__in=list(items.values_list("id", flat=True)),
+    )
+    rows = base.findings.filter(~Exists(named), check_code__in=codes).order_by()
+    return list(rows.values_list("id", flat=True))
 
 
 def _areas(kind: str, ledger: Ledger) -> set[str]:

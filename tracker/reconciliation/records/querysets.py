@@ -16,7 +16,7 @@ from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.period import Period
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter
-from tracker.licences.models import Licence, LicenceItem
+from tracker.licences.models import LicenceItem
 from tracker.organizations.models import Organization
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import (
@@ -205,7 +205,8 @@ class Records(Reference):
             kind=row["kind"],
         )
 
-    def licences(self) -> tuple[LicenceRow, ...]:
+    def licences(self, where: Q | None = None) -> tuple[LicenceRow, ...]:
+        """Items of licences; all, if not asked for some."""
         fields = (
             "id", "version", "licence_id", "licence__reference", "licence__authority",
             "licence__kind", "chip_id", "family_id", "quantity",
@@ -214,7 +215,7 @@ class Records(Reference):
         )  # fmt: skip
         rows = list(
             self.known(LicenceItem)
-            .filter(self.of_world("licence__"))
+            .filter(where or Q(), self.of_world("licence__"))
             .order_by("licence_id", "id")
             .values(*fields)
         )
@@ -275,45 +276,6 @@ class Records(Reference):
             what = Q(family_id=scope // 2) if scope % 2 else Q(chip_id=scope // 2)
             where |= Q(shipper_id=shipper or None, consignee_id=consignee or None) & what & days
         return self._assembled((), self.movements(where), {})
-
-    @cached_property
-    def licence_components(self) -> dict[int, int]:
-        """licence id -> smallest id of the licences tied to it: by a party that they name or that names them, by goods of
-        one consignment, or by goods carried on from a line that names one to a line that names another."""
-        nodes: dict[Any, int] = {}
-        edges: list[tuple[int, int]] = []
-        items = self.known(Licence).filter(self.of_world()).order_by("id")
-        lines = self.known(Shipment).filter(self.of_world(), licence__isnull=False).order_by()
-        for pk, *parties in items.values_list("id", "consignee_id", "end_user_id"):
-            node = nodes.setdefault(("licence", pk), len(nodes))
-            edges += [(node, nodes.setdefault(("org", org), len(nodes))) for org in parties if org]
-        for licence, *parties in lines.values_list("licence_id", "consignee_id", "end_user_id").distinct():
-            node = nodes.setdefault(("licence", licence), len(nodes))
-            edges += [(node, nodes.setdefault(("org", org), len(nodes))) for org in parties if org]
-        orgs = [org for kind, org in nodes if kind == "org"]
-        unnamed = self.known(Shipment).filter(
-            self.of_world(), licence=None, consignee_id__in=orgs, end_user_id__in=orgs
-        )
-        for consignee, user in unnamed.order_by().values_list("consignee_id", "end_user_id").distinct():
-            edges.append((nodes["org", consignee], nodes["org", user]))
-        for licence, consignment in (
-            lines.exclude(consignment="").values_list("licence_id", "consignment").distinct()
-        ):
-            edges.append((nodes["licence", licence], nodes.setdefault(("lot", consignment), len(nodes))))
-        onward = lines.filter(onward_of__licence__isnull=False)
-        for licence, earlier in onward.values_list("licence_id", "onward_of__licence_id").distinct():
-            edges.append((nodes["licence", licence], nodes.setdefault(("licence", earlier), len(nodes))))
-        return smallest_in_component(nodes, edges, "licence")
-
-    def _by_licence(self, index: int, count: int) -> Books:
-        """Licences with the lines that name them, the lines to the parties they name, and the earlier legs of both."""
-        mine = {pk for pk, component in self.licence_components.items() if component % count == index}
-        licences = tuple(row for row in self.licences() if row.licence_id in mine)
-        parties = {pk for row in licences for pk in (row.consignee_id, row.end_user_id) if pk}
-        where = Q(licence_id__in=mine)
-        # A line without a licence of its own draws on one that names its party; of a licence for all nothing is counted.
-        where |= Q(licence__isnull=True) & (Q(consignee_id__in=parties) | Q(end_user_id__in=parties))
-        return self._assembled((), self.movements(where), {}, judged=True, licences=licences)
 
     def _by_route(self, index: int, count: int) -> Books:
         """Trade statistics of either side: all claims of one route and either reporter lie in one share."""

@@ -1,0 +1,172 @@
+"""Licences with the lines that may draw on them, for the check LICENCE: in pieces that have no goods and no party in common.
+
+A line draws on the licence it names; a line that needed one and names none draws on those of its consignee and end user; and one
+consignment, or goods carried on, must not draw twice. Lines near licences are found, tied together and judged in the database; of
+those that name no licence only the ones that needed one are read.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.db import connection
+from django.db.backends.utils import CursorWrapper
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
+
+from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
+from tracker.licences.models import Licence
+from tracker.reconciliation.books import Books
+from tracker.reconciliation.checks.rule import REQUIRED
+from tracker.reconciliation.reference.querysets import smallest_in_component
+from tracker.reconciliation.verdict_sums.querysets import VerdictSums
+from tracker.shipments.models import Shipment
+
+LINES_PER_PIECE = 10_000
+"""Lines read at a time. What is tied together is one piece, however many lines it has."""
+
+# ``owner``: whom a line is booked under here: twice the licence it names, or twice the party that a licence names plus one. A
+# line whose consignee and end user are both named by licences ties the two (_PAIRS), so it may stand under either.
+_NEAR = """
+DROP TABLE IF EXISTS licence_near;
+CREATE TEMPORARY TABLE licence_near ON COMMIT DROP AS
+SELECT s.id, s.licence_id, s.consignment, s.onward_of_id, a.id AS consignee, b.id AS end_user,
+  coalesce(2 * s.licence_id, 2 * coalesce(a.id, b.id) + 1) AS owner
+FROM {lines} s LEFT JOIN licence_party a ON a.id = s.consignee_id LEFT JOIN licence_party b ON b.id = s.end_user_id
+WHERE s.is_synthetic = %s AND s.status <> ALL(%s) AND (s.licence_id IS NOT NULL OR a.id IS NOT NULL OR b.id IS NOT NULL)
+"""
+_PAIRS = """
+SELECT DISTINCT 2 * consignee + 1, 2 * end_user + 1 FROM licence_near WHERE licence_id IS NULL AND consignee <> end_user
+UNION SELECT DISTINCT x.owner, y.owner FROM licence_near x JOIN licence_near y ON y.id = x.onward_of_id WHERE x.owner <> y.owner
+"""
+_CONSIGNMENTS = """
+SELECT array_agg(DISTINCT owner) FROM licence_near WHERE consignment <> '' GROUP BY consignment HAVING min(owner) < max(owner)
+"""
+# Of goods carried on the line between must be there too, though it drew on nothing.
+_DRAWING = """
+DROP TABLE IF EXISTS licence_line;
+CREATE TEMPORARY TABLE licence_line ON COMMIT DROP AS
+SELECT n.id, p.component FROM licence_near n JOIN licence_part p USING (owner) JOIN draws_line l ON l.line_id = n.id
+  JOIN draws_case USING (case_id) JOIN draws_verdict v USING (verdict_id)
+WHERE n.licence_id IS NOT NULL OR v.answer = %s OR EXISTS (SELECT FROM licence_near m WHERE m.onward_of_id = n.id)
+"""
+
+
+@dataclass
+class LicenceLines(VerdictSums):
+    """Licences with the lines near them."""
+
+    def _pieces_of_licence(self, index: int, count: int) -> Iterator[Books]:
+        """The licences of one share, some at a time, each with the lines that draw on it and those of the same goods."""
+        asked = self._licence_components if self.only is None else self.licences_asked
+        mine: dict[int, list[int]] = defaultdict(list)
+        for licence, component in sorted(asked.items()):
+            if component % count == index:
+                mine[component].append(licence)
+        if not mine:
+            return
+        with connection.cursor() as cursor:
+            self._find_drawing(cursor, mine)
+            cursor.execute("SELECT component, count(*) FROM licence_line GROUP BY 1")
+            for piece in _packed(sorted(mine), dict(cursor.fetchall())):
+                ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [piece])
+                items = self.licences(Q(licence_id__in=[pk for component in piece for pk in mine[component]]))
+                yield self._assembled((), self.movements(Q(id__in=ids)), {}, judged=True, licences=items)
+
+    @cached_property
+    def _parties_of_licences(self) -> dict[int, tuple[int, ...]]:
+        """licence id -> the parties that it names."""
+        rows = self.known(Licence).filter(self.of_world()).order_by("id")
+        return {
+            pk: tuple(party for party in parties if party)
+            for pk, *parties in rows.values_list("id", "consignee_id", "end_user_id")
+        }
+
+    @cached_property
+    def _licence_components(self) -> dict[int, int]:
+        """licence id -> the smallest id of all licences tied to it: by a party, by lines that may draw on either, by goods of one
+        consignment or carried on. Leaves the lines near licences in ``licence_near`` until the transaction ends."""
+        if not self._parties_of_licences:
+            return {}
+        near = [
+            (("licence", pk), ("org", party))
+            for pk, parties in self._parties_of_licences.items()
+            for party in parties
+        ]
+        lines, given = known_table(Shipment._meta.db_table, self.at)
+        with connection.cursor() as cursor:
+            _filled(cursor, "licence_party", "id bigint", sorted({(party,) for _, (_, party) in near}))
+            synthetic = self.parameters.records == "synthetic"
+            cursor.execute(_NEAR.format(lines=lines), [*given, synthetic, list(NOT_MEANT)])
+            cursor.execute("CREATE INDEX ON licence_near (onward_of_id)")
+            cursor.execute("ANALYZE licence_near")
+            cursor.execute(_PAIRS)
+            ties = [(_owner(one), _owner(other)) for one, other in cursor.fetchall()]
+            cursor.execute(_CONSIGNMENTS)
+            ties += [
+                (_owner(owners[0]), _owner(other)) for (owners,) in cursor.fetchall() for other in owners[1:]
+            ]
+        nodes: dict[Any, int] = {("licence", pk): place for place, pk in enumerate(self._parties_of_licences)}
+        edges = [
+            (nodes.setdefault(one, len(nodes)), nodes.setdefault(other, len(nodes)))
+            for one, other in [*near, *ties]
+        ]
+        return smallest_in_component(nodes, edges, "licence")
+
+    @property
+    def licences_asked(self) -> dict[int, int]:
+        """Of the components those that a changed line bears on, then or now."""
+        assert self.only is not None  # it is narrowed
+        named, people = self.only.licences, self.only.parties
+        touched = {
+            component for pk, component in self._licence_components.items()
+            if pk in named or not people.isdisjoint(self._parties_of_licences[pk])
+        }  # fmt: skip
+        return {pk: component for pk, component in self._licence_components.items() if component in touched}
+
+    def _find_drawing(self, cursor: CursorWrapper, mine: Mapping[int, Sequence[int]]) -> None:
+        """The lines that draw on some licences, with their component, in ``licence_line``."""
+        owners = {(2 * pk, component) for component, licences in mine.items() for pk in licences}
+        owners |= {
+            (2 * party + 1, component)
+            for component, licences in mine.items()
+            for pk in licences
+            for party in self._parties_of_licences[pk]
+        }
+        _filled(cursor, "licence_part", "owner bigint, component bigint", sorted(owners))
+        only = "s.id IN (SELECT n.id FROM licence_near n JOIN licence_part USING (owner))"
+        with judged_ledger("draws", self.rules, at=self.at, records=self.parameters.records, only=(only, ())):
+            cursor.execute(_DRAWING, [REQUIRED])
+
+
+def _filled(cursor: CursorWrapper, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:
+    """A temporary table with these rows."""
+    cursor.execute(f"DROP TABLE IF EXISTS {table}")
+    cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
+    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+    cursor.execute(f"ANALYZE {table}")
+
+
+def _owner(number: int) -> tuple[str, int]:
+    return ("org" if number % 2 else "licence", number // 2)
+
+
+def _packed(components: Sequence[int], lines: Mapping[int, int]) -> Iterator[list[int]]:
+    """Components in packs of about as many lines as are read at a time."""
+    pack: list[int] = []
+    read = 0
+    for component in components:
+        more = lines.get(component, 0)
+        if pack and read + more > LINES_PER_PIECE:
+            yield pack
+            pack, read = [], 0
+        pack.append(component)
+        read += more
+    if pack:
+        yield pack
