@@ -53,10 +53,6 @@ class Terms:
     country: str = ""
     is_named_only: bool = False
 
-    @property
-    def is_for_all(self) -> bool:
-        return self.consignee is None and self.end_user is None
-
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -230,7 +226,9 @@ class _Ledger:
             return fitting or items[:1]
         if use.licence or not use.required:
             return []
-        near = {t.id: t for party in (use.consignee, use.end_user, None) for t in self.by_party[party]}
+        # of a licence for everybody only what lines name it for is counted, unless all is: who else used it is not known
+        parties = {use.consignee, use.end_user} - {None} | ({None} if self.counts_all else set())
+        near = {t.id: t for party in parties for t in self.by_party[party]}
         ordered = sorted(near.values(), key=lambda t: (t.valid.end or date.max, t.id))
         covering = [t for t in ordered if covers(t, use)]
         # what is left over is booked on the last that still had something, else on the last
@@ -245,20 +243,12 @@ class _Ledger:
     def _left(self, terms: Terms, use: Use) -> float:
         """Chips of this kind that the item still has room for."""
         remaining, rate = self.accounts[terms.id].remaining, self._rate(terms, use)
-        if not self._is_counted(terms, use):
-            return math.inf
         if remaining is None or rate is None or not rate[0]:
             return math.inf
         return max(0.0, remaining / rate[0])
 
-    def _is_counted(self, terms: Terms, use: Use) -> bool:
-        """Of a licence for everybody only the use by lines that name it is counted, unless all is."""
-        return self.counts_all or bool(use.licence) or not terms.is_for_all
-
     def _enter(self, terms: Terms, use: Use, chips: float) -> None:
         self.drawn[use.id].append((terms, chips))
-        if not self._is_counted(terms, use):
-            return
         account, rate = self.accounts[terms.id], self._rate(terms, use)
         low, high = (rate[0] * chips, rate[1] * chips) if rate else (0.0, 0.0)
         if use.amount.bound == "upper":  # "at most" so many: possibly none

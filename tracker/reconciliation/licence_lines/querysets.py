@@ -39,20 +39,33 @@ SELECT s.id, s.licence_id, s.consignment, s.onward_of_id, a.id AS consignee, b.i
 FROM {lines} s LEFT JOIN licence_party a ON a.id = s.consignee_id LEFT JOIN licence_party b ON b.id = s.end_user_id
 WHERE s.is_synthetic = %s AND s.status <> ALL(%s) AND (s.licence_id IS NOT NULL OR a.id IS NOT NULL OR b.id IS NOT NULL)
 """
+# Of goods carried on the way back from each line near a licence, through lines that are near none, to the next that is.
+_BACK = """
+DROP TABLE IF EXISTS licence_back;
+CREATE TEMPORARY TABLE licence_back ON COMMIT DROP AS
+WITH RECURSIVE back AS (
+  SELECT id, owner, onward_of_id AS earlier FROM licence_near WHERE onward_of_id IS NOT NULL
+  UNION
+  SELECT b.id, b.owner, s.onward_of_id FROM back b JOIN {lines} s ON s.id = b.earlier
+  WHERE s.onward_of_id IS NOT NULL AND s.is_synthetic = %s AND s.status <> ALL(%s)
+    AND NOT EXISTS (SELECT FROM licence_near n WHERE n.id = b.earlier)
+) SELECT id, owner, earlier FROM back
+"""
 _PAIRS = """
 SELECT DISTINCT 2 * consignee + 1, 2 * end_user + 1 FROM licence_near WHERE licence_id IS NULL AND consignee <> end_user
-UNION SELECT DISTINCT x.owner, y.owner FROM licence_near x JOIN licence_near y ON y.id = x.onward_of_id WHERE x.owner <> y.owner
+UNION SELECT DISTINCT b.owner, n.owner FROM licence_back b JOIN licence_near n ON n.id = b.earlier WHERE b.owner <> n.owner
 """
 _CONSIGNMENTS = """
 SELECT array_agg(DISTINCT owner) FROM licence_near WHERE consignment <> '' GROUP BY consignment HAVING min(owner) < max(owner)
 """
-# Of goods carried on the line between must be there too, though it drew on nothing.
+# What drew on nothing is read only where it lies on the way of goods carried on.
 _DRAWING = """
 DROP TABLE IF EXISTS licence_line;
 CREATE TEMPORARY TABLE licence_line ON COMMIT DROP AS
 SELECT n.id, p.component FROM licence_near n JOIN licence_part p USING (owner) JOIN draws_line l ON l.line_id = n.id
   JOIN draws_case USING (case_id) JOIN draws_verdict v USING (verdict_id)
-WHERE n.licence_id IS NOT NULL OR v.answer = %s OR EXISTS (SELECT FROM licence_near m WHERE m.onward_of_id = n.id)
+WHERE n.licence_id IS NOT NULL OR v.answer = %s
+UNION SELECT b.earlier, p.component FROM licence_back b JOIN licence_part p USING (owner)
 """
 
 
@@ -89,7 +102,8 @@ class LicenceLines(VerdictSums):
     @cached_property
     def _licence_components(self) -> dict[int, int]:
         """licence id -> the smallest id of all licences tied to it: by a party, by lines that may draw on either, by goods of one
-        consignment or carried on. Leaves the lines near licences in ``licence_near`` until the transaction ends."""
+        consignment or carried on. Leaves the lines near licences in ``licence_near``, and the ways of their goods in
+        ``licence_back``, until the transaction ends."""
         if not self._parties_of_licences:
             return {}
         near = [
@@ -102,8 +116,9 @@ class LicenceLines(VerdictSums):
             _filled(cursor, "licence_party", "id bigint", sorted({(party,) for _, (_, party) in near}))
             synthetic = self.parameters.records == "synthetic"
             cursor.execute(_NEAR.format(lines=lines), [*given, synthetic, list(NOT_MEANT)])
-            cursor.execute("CREATE INDEX ON licence_near (onward_of_id)")
+            cursor.execute("CREATE INDEX ON licence_near (id)")
             cursor.execute("ANALYZE licence_near")
+            cursor.execute(_BACK.format(lines=lines), [*given, synthetic, list(NOT_MEANT)])
             cursor.execute(_PAIRS)
             ties = [(_owner(one), _owner(other)) for one, other in cursor.fetchall()]
             cursor.execute(_CONSIGNMENTS)
