@@ -7,6 +7,7 @@ ledger (``judgement.services``) rests on the same functions and gives the same a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -63,7 +64,7 @@ class Bench:
         self.rules, self.specs, self.parties = rules, specs, parties
         self.days = rules.change_days()
         self._rulesets: dict[date, RuleSet] = {}
-        self._classes: dict[tuple[str, date], Classification] = {}
+        self._classes: dict[tuple[str, int], Classification] = {}
 
     def verdict(self, line: Line, as_if: date | None = None, named: bool = True) -> Verdict:
         """The verdict for a line on its shipping date, or ``as_if`` it had left on another day. Not ``named``: in words that
@@ -93,7 +94,7 @@ class Bench:
         return self._rulesets[day]
 
     def classification(self, spec: ChipSpec, day: date) -> Classification:
-        key = f"{spec.slug} {spec.vendor}", day
+        key = f"{spec.slug} {spec.vendor}", bisect_right(self.days, day)  # between two of them no law changes
         if key not in self._classes:
             self._classes[key] = classify(spec, self.ruleset(day))
         return self._classes[key]

@@ -10,20 +10,14 @@ from collections.abc import Iterable, Mapping
 
 from tracker.chips.specs import ChipSpec
 from tracker.judgement.bench import Bench, Line
-from tracker.judgement.parties import PartyBook
 from tracker.reconciliation.books import MovementRow, VerdictRow
 from tracker.rules.licensing import Verdict
-from tracker.rules.parameters import RuleBook
 
 
 def verdicts(
-    movements: Iterable[MovementRow],
-    specs: Mapping[int, ChipSpec],
-    parties: PartyBook,
-    rules: RuleBook,
+    movements: Iterable[MovementRow], specs: Mapping[int, ChipSpec], bench: Bench
 ) -> dict[int, VerdictRow]:
     """Movement id -> verdict. Movements that are no longer meant to happen (returned, cancelled) are not judged."""
-    bench = Bench(rules, {spec.slug: spec for spec in specs.values()}, parties)
     seen: dict[Line, VerdictRow] = {}
     found = {}
     for row in sorted(movements, key=lambda row: row.ref.id):
@@ -31,7 +25,8 @@ def verdicts(
             continue
         line = _line(row, specs)
         if line not in seen:
-            seen[line] = _row(bench.verdict(line), bench.verdict(line, named=False))
+            one = bench.verdict(line)
+            seen[line] = _row(one, bench.verdict(line, named=False) if one.missing else one)
         found[row.ref.id] = seen[line]
     return found
 

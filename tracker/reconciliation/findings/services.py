@@ -9,6 +9,7 @@ import orjson
 from django.db import connection
 
 from tracker.core.quantity import stored
+from tracker.core.services import copy_in
 from tracker.reconciliation import lifecycle
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Section
@@ -33,8 +34,9 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     pairs = sorted(
         ((finding_key(item, run.parameters["records"]), item) for item in found), key=lambda pair: pair[0]
     )
-    rows = Finding.objects.bulk_create([_finding_row(run, key, item, closing) for key, item in pairs])
-    Evidence.objects.bulk_create(
+    rows = [_finding_row(run, key, item, closing) for key, item in pairs]
+    copy_in(rows)
+    evidence = [
         Evidence(
             finding=row,
             order=order,
@@ -48,7 +50,8 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
         )
         for row, (_, item) in zip(rows, pairs, strict=True)
         for order, piece in enumerate(item.evidence)
-    )
+    ]
+    copy_in(evidence)
 
 
 def save_estimates(run: ReconciliationRun, found: Iterable[Found]) -> None:

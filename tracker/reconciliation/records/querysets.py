@@ -322,7 +322,7 @@ class Records(Reference):
 
     def judged(self, movements: tuple[MovementRow, ...]) -> dict[int, VerdictRow]:
         """What the rules of its day say of each movement, by id, with the records of those rules."""
-        found = verdicts(movements, self.specs, self.parties, self.rules)
+        found = verdicts(movements, self.specs, self.bench)
         for movement in movements:
             if verdict := found.get(movement.ref.id):
                 found[movement.ref.id] = replace(

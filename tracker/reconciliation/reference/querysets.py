@@ -21,6 +21,7 @@ from tracker.chips.specs import ChipSpec
 from tracker.claims.models import ClosedBook
 from tracker.core.period import Period
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
+from tracker.judgement.bench import Bench
 from tracker.judgement.parties import PartyBook
 from tracker.judgement.querysets import party_book
 from tracker.organizations.models import Organization
@@ -214,6 +215,11 @@ class Reference:
     def parties(self) -> PartyBook:
         """Everybody who can be a party, with stakes, list entries and open questions: small beside the movements."""
         return party_book(self.rules, self.at)
+
+    @cached_property
+    def bench(self) -> Bench:
+        """Judges single lines, and keeps what it worked out of chips, days and parties."""
+        return Bench(self.rules, {spec.slug: spec for spec in self.specs.values()}, self.parties)
 
     @cached_property
     def rule_records(self) -> dict[str, list[tuple[Period, RecordRef, str]]]:
