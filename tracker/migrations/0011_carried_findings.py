@@ -74,4 +74,36 @@ class Migration(migrations.Migration):
                 autosummarize=True, fields=["recorded_at"], name="organization_recorded", pages_per_range=16
             ),
         ),
+        migrations.AddIndex(
+            model_name="shipment",
+            index=models.Index(fields=["consignee", "chip"], name="shipment_consignee_chip"),
+        ),
+        migrations.AddIndex(
+            model_name="shipment",
+            index=models.Index(fields=["shipper", "chip"], name="shipment_shipper_chip"),
+        ),
+        migrations.AlterField(
+            model_name="shipment",
+            name="consignee",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shipments_received",
+                to="tracker.organization",
+            ),
+        ),
+        migrations.AlterField(
+            model_name="shipment",
+            name="shipper",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shipments_sent",
+                to="tracker.organization",
+            ),
+        ),
     ]

@@ -110,7 +110,12 @@ class Shipment(Versioned):
     )
     received_on_presumed = models.BooleanField(default=False, help_text="The date is presumed, not reported.")
     shipper = models.ForeignKey(
-        "tracker.Organization", on_delete=models.PROTECT, related_name="shipments_sent", null=True, blank=True
+        "tracker.Organization",
+        on_delete=models.PROTECT,
+        related_name="shipments_sent",
+        null=True,
+        blank=True,
+        db_index=False,  # the index by shipper and chip serves
     )
     consignee = models.ForeignKey(
         "tracker.Organization",
@@ -118,6 +123,7 @@ class Shipment(Versioned):
         related_name="shipments_received",
         null=True,
         blank=True,
+        db_index=False,  # the index by consignee and chip serves
     )
     end_user = models.ForeignKey(
         "tracker.Organization", on_delete=models.PROTECT, related_name="shipments_used", null=True, blank=True
@@ -207,6 +213,9 @@ class Shipment(Versioned):
         indexes = [
             models.Index(fields=["shipped_on", "id"], name="shipment_shipped"),
             models.Index(fields=["destination_country", "shipped_on"], name="shipment_destination"),
+            # Lines near the holder of a changed line, of its kind of chip: a holder may have millions of others.
+            models.Index(fields=["consignee", "chip"], name="shipment_consignee_chip"),
+            models.Index(fields=["shipper", "chip"], name="shipment_shipper_chip"),
             # What was written since a run: a few pages, at next to no cost for loading.
             BrinIndex(
                 fields=["recorded_at"], name="shipment_recorded", pages_per_range=16, autosummarize=True
