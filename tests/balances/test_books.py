@@ -156,6 +156,24 @@ def test_the_order_and_the_cutting_of_lines_change_no_bit(lines, dice):
         assert all(np.array_equal(whole[name], again[name], equal_nan=True) for name in whole)
 
 
+@given(ledgers(), st.integers(1, 5))
+def test_books_drawn_up_some_areas_at_a_time_are_those_of_all_at_once(lines, most):
+    groups = books.membership({1: [(-(2**30), 0), (day("2024-09-10"), 3)], 2: [(-(2**30), 3)]})
+    found = books.ends(lines, amounts(lines, READING), place(groups), 30)
+    for kind in range(len(KINDS)):
+        parts = list(books.stretches(found, kind, groups, most))
+        whole, again = books.flows(found, kind, groups), books.joined([rows for _, rows in parts])
+        assert all(np.array_equal(whole[name], again[name]) for name in whole)
+        assert all(int(area) in about for about, rows in parts for area in rows["area"])
+        abouts = [about for about, _ in parts]
+        assert (abouts[0].start, abouts[-1].stop) == (area_of(kind, 0), area_of(kind + 1, 0))
+        assert [one.stop for one in abouts[:-1]] == [one.start for one in abouts[1:]]
+
+
+def test_ids_are_narrow_where_they_fit():
+    assert [books.narrow(np.array([0, top])).dtype for top in (2**31 - 1, 2**31)] == [np.int32, np.int64]
+
+
 @given(ledgers(), ledgers(), ledgers())
 @settings(max_examples=60)
 def test_changed_lines_taken_out_and_put_back_leave_the_books_of_all_lines(kept, old, new):

@@ -12,7 +12,7 @@ any number of parts are added up again (:func:`merged`), and :func:`cells` runs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -107,10 +107,8 @@ class Groups:
         """The group of each organization on a day (0: none)."""
         if not len(self.orgs):
             return np.zeros(len(orgs), np.int64)
-        place = (
-            np.searchsorted(self.orgs * _SPAN + self.days, orgs * _SPAN + days.astype(np.int64), side="right")
-            - 1
-        )
+        asked = orgs.astype(np.int64) * _SPAN + days
+        place = np.searchsorted(self.orgs * _SPAN + self.days, asked, side="right") - 1
         found = np.maximum(place, 0)
         return np.where((place >= 0) & (self.orgs[found] == orgs), self.parents[found], 0)
 
@@ -137,7 +135,10 @@ Ends = dict[str, Array]
 
 
 def ends(lines: Array, read: Amounts, places: Places, lead_time_days: int) -> Ends:
-    """Where each line comes from and goes to, as known of it; lines that move no book are left out."""
+    """Where each line comes from and goes to, as known of it; lines that move no book are left out.
+
+    The columns are copies, no views: a view of one would hold the whole records in memory.
+    """
     standing = read.usable & (lines["status"] != RETURNED) & (lines["status"] != CANCELLED)
     lines = lines[standing]
     left, arrived = left_on(lines), arrived_on(lines, lead_time_days)
@@ -152,11 +153,16 @@ def ends(lines: Array, read: Amounts, places: Places, lead_time_days: int) -> En
         ("to", lines["consignee"], lines["destination"], lines["destination_country"], arrived),
     ):
         holder = np.where(np.isin(org, places.aggregates), 0, org) if len(places.aggregates) else org
-        out[f"{way} site"], out[f"{way} org"] = site, holder
-        out[f"{way} group"] = places.groups.of(holder, np.where(days == NO_DAY, 0, days))
-        out[f"{way} country"] = _codes(country, site, places).astype(np.int32)
+        out[f"{way} site"], out[f"{way} org"] = narrow(site), narrow(holder)
+        out[f"{way} group"] = narrow(places.groups.of(holder, np.where(days == NO_DAY, 0, days)))
+        out[f"{way} country"] = _codes(country, site, places).astype(np.int16)
         out[f"{way} world"] = np.ones(len(lines), np.int8)
     return out
+
+
+def narrow(ids: Array) -> Array:
+    """A copy of ids (0 and above), as 32-bit numbers where all of them fit."""
+    return ids.astype(np.int32 if not len(ids) or ids.max() < 2**31 else np.int64)
 
 
 def country_code(letters: str) -> int:
@@ -187,16 +193,47 @@ def kinds_and_objects(areas: Any) -> tuple[Any, Any]:
 
 def flows(found: Ends, kind: int, groups: Groups) -> Columns:
     """The FLOW rows of one kind of areas, sorted by (area, scope, month)."""
-    area, line, term, day = _entries(found, kind)
-    added = _added(area_of(kind, area), line, term, day, found) if len(area) else none(FLOW)
-    # a group may hold nothing but what it took over
-    return merged([added, ownership_moves(found, groups)]) if kind == GROUP else added
+    return joined([rows for _, rows in stretches(found, kind, groups)])
 
 
-def _entries(found: Ends, kind: int) -> tuple[Array, Array, Array, Array]:
-    """Areas, places of the lines, terms and days of one kind of area's entries."""
+ENTRIES = 100_000
+"""Entries added up at once: what bounds the memory that adding takes, some 100 bytes for each."""
+
+
+def stretches(found: Ends, kind: int, groups: Groups, most: int = ENTRIES) -> Iterator[tuple[range, Columns]]:
+    """The rows of :func:`flows`, some areas after the other, with the areas that each part is about: at least one part, and
+    together all areas of the kind.
+
+    A part has about ``most`` entries, or those of one area that has more.
+    """
+    moved = ownership_moves(found, groups) if kind == GROUP else none(FLOW)
+    for low, high in pairwise(_cuts(found, kind, most)):
+        about = range(area_of(kind, low), area_of(kind, high))
+        area, line, term, day = _entries(found, kind, low, high)
+        # a group may hold nothing but what it took over
+        parts = [taken(moved, slice(*np.searchsorted(moved["area"], [about.start, about.stop])))]
+        for start in range(0, len(area), most):
+            piece = slice(start, start + most)
+            mine = area_of(kind, area[piece])
+            parts.append(_added(mine, line[piece], term[piece], day[piece], found))
+        yield about, merged(parts)
+
+
+def _cuts(found: Ends, kind: int, most: int) -> list[int]:
+    """Objects of a kind, in order, at which to cut so that about ``most`` ends lie between two; the first and last hold all."""
+    objects = np.concatenate([found[f"{way} {KINDS[kind]}"] for way in ("from", "to")])
+    objects = np.sort(objects[objects > 0])
+    return [0, *np.unique(objects[most::most]).tolist(), 1 << _KIND_BITS]
+
+
+def _entries(
+    found: Ends, kind: int, low: int = 0, high: int = 1 << _KIND_BITS
+) -> tuple[Array, Array, Array, Array]:
+    """Objects, places of the lines, terms and days of one kind of area's entries, of objects from ``low`` to below ``high``."""
     origin, destination = found[f"from {KINDS[kind]}"], found[f"to {KINDS[kind]}"]
-    leaves, enters = found["leaves"] & (origin > 0), found["enters"] & (destination > 0)
+    least = max(low, 1)  # 0: in no such area
+    leaves = found["leaves"] & (origin >= least) & (origin < high)
+    enters = found["enters"] & (destination >= least) & (destination < high)
     apart, makes, retires = origin != destination, found["makes"], found["retires"]
     parts = [
         np.flatnonzero(mask)
@@ -220,14 +257,11 @@ def behind(found: Ends, kind: int, object_id: int, month: int) -> tuple[Array, A
 
 
 def _added(area: Array, line: Array, term: Array, day: Array, found: Ends) -> Columns:
-    keys = {
-        "area": area,
-        "scope": found["scope"][line].astype(np.int64),
-        "month": months(day).astype(np.int32),
-    }
+    keys = {"area": area, "scope": found["scope"][line], "month": months(day).astype(np.int32)}
     order, starts = _runs(keys)
     line, term = line[order], term[order]
     out = {name: column[order[starts]] for name, column in keys.items()}
+    out["scope"] = out["scope"].astype(np.int64)
     mu, shared = found["mu"][line], found["systematic"][line]
     for place, name in enumerate(TERMS):
         mine = term == place
@@ -243,10 +277,12 @@ def _added(area: Array, line: Array, term: Array, day: Array, found: Ends) -> Co
 def ownership_moves(found: Ends, groups: Groups) -> Columns:
     """FLOW rows that carry the book of an organization from its old group to its new one on the day it changed hands."""
     moving = np.unique(np.array([change[0] for change in groups.changes], np.int64))
+    theirs = np.isin(found["from org"], moving) | np.isin(found["to org"], moving)
+    if not theirs.any():
+        return none(FLOW)
+    found = taken(found, theirs)
     area, line, term, days = _entries(found, ORG)
     mine = np.isin(area, moving)
-    if not mine.any():
-        return none(FLOW)
     order = np.flatnonzero(mine)[np.argsort(area[mine], kind="stable")]
     area, line, term, days = area[order], line[order], term[order], days[order]
     parts = []
@@ -271,7 +307,7 @@ def ownership_moves(found: Ends, groups: Groups) -> Columns:
                 "floors": found["floor"][rows].astype(np.int32),
             }  # fmt: skip
             part[name] = sign * found["mu"][rows]
-            parts.append(part)
+            parts.append(merged([part]))
     return merged(parts)
 
 

@@ -24,7 +24,7 @@ from tracker.organizations.models import Organization
 from tracker.organizations.ownership import Stake, stakes_above, tied, tops
 from tracker.shipments.models import Shipment
 
-CHUNK = 200_000
+CHUNK = 50_000
 """Lines turned into columns at once: what bounds the bytes held between the socket and the arrays."""
 
 
@@ -72,6 +72,7 @@ def line_chunks(
         out = np.empty(len(found), LINE)
         for name, _ in COLUMNS:
             out[name] = found[name]
+        del found  # the bytes that came in need not wait for the next ones
         yield out
 
 
@@ -92,10 +93,13 @@ def copied(sql: str, params: Sequence[Any], columns: Sequence[Column]) -> Iterat
     try:
         while more:
             held, more = _block(raw.pgconn, skip + CHUNK * size)
-            body = held[skip:] if more else held[skip:].removesuffix(TRAILER)
+            body = memoryview(held)[skip:]
+            if body[-len(TRAILER) :] == TRAILER and not more:
+                body = body[: -len(TRAILER)]
             skip = 0
             if body:
                 yield unpacked(body, columns)
+            del body, held
     except BaseException:
         # whoever reads gave up: the connection must not be left in the middle of handing out rows
         raw.pgconn.get_cancel().cancel()

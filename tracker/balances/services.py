@@ -86,7 +86,7 @@ CELL_COLUMNS: tuple[Column, ...] = (
     ("shared_in", "f8"), ("shared_out", "f8"),
 )  # fmt: skip
 _INVENTORY = frozenset({"close", "muf", "muf_sigma"})
-_WRITE = 100_000  # cells packed at once
+_WRITE = 25_000  # cells packed at once
 _FEW = 5_000  # areas up to which each is looked up by itself
 _IDS_LOCK = 7_203_117
 

@@ -42,7 +42,7 @@ def packed(
     return out.tobytes()
 
 
-def unpacked(data: bytes | bytearray, columns: Sequence[Column]) -> np.ndarray:
+def unpacked(data: bytes | bytearray | memoryview, columns: Sequence[Column]) -> np.ndarray:
     """The rows of a body of COPY (no header, no trailer).
 
     Raises:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
+from tracker.balances.books import narrow
 from tracker.balances.reading import (
     CANCELLED,
     EPOCH,
@@ -96,15 +97,14 @@ class Sweep:
         found["p"], found["line"] = p[kept], lines["id"][kept]
         self._pairs.append(found)
         quarter = np.where(lines["shipped"] == NO_DAY, -1, months(lines["shipped"]) // 3)
-        self._lots.append(
-            _lots(
-                {
-                    "shipper": lines["shipper"], "consignee": lines["consignee"], "scope": lines["scope"], "quarter": quarter,
-                    "d": d, "random": random, "mine": mine, "theirs": theirs, "squares": theirs**2,
-                    "count": np.ones(len(d)), "p": np.zeros(len(d)),
-                }
-            )
-        )  # fmt: skip
+        # one house at both ends: its bias is in both figures and cancels in none
+        same = lines["shipper"] == lines["consignee"]
+        rows = {
+            "shipper": narrow(lines["shipper"]), "consignee": narrow(lines["consignee"]), "scope": narrow(lines["scope"]),
+            "quarter": quarter.astype(np.int16), "d": d, "random": random, "mine": mine,
+            "theirs": np.where(same, theirs**2, theirs), "count": np.ones(len(d), np.int32),
+        }  # fmt: skip
+        self._lots.append(_lots([rows]))
 
     def pairs_found(self) -> tuple[int, Array]:
         """Tests of single movements, and those that are suspicious."""
@@ -118,13 +118,12 @@ class Sweep:
         parts = [*self._lots, *(beside._lots if beside else ())]
         if not parts:
             return 0, np.empty(0, LOT)
-        added = _lots({name: np.concatenate([lot[name] for lot in parts]) for name in _LOT_COLUMNS})
+        added = _lots(parts)
         several = added["count"] > 1
         if only is not None:
             several &= np.isin(_named(added), _named(only))
-        # one house at both ends: its bias is in both figures and cancels in none
         same = added["shipper"] == added["consignee"]
-        theirs = np.where(same, added["squares"], added["theirs"] ** 2)
+        theirs = np.where(same, added["theirs"], added["theirs"] ** 2)
         p = _two_sided(added["d"], added["random"] + added["mine"] ** 2 + theirs)
         kept = several & ((p == 0) | ((p <= ALPHA) & self._is_material(added["d"], added["scope"])))
         return int(np.count_nonzero(several & (p > 0))), _as_lots(added, kept, p)
@@ -133,7 +132,7 @@ class Sweep:
         """LOT rows of every lot that a line was read of."""
         if not self._lots:
             return np.empty(0, LOT)
-        added = _lots({name: np.concatenate([lot[name] for lot in self._lots]) for name in _LOT_COLUMNS})
+        added = _lots(self._lots)
         return _as_lots(added, np.ones(len(added["d"]), bool), np.zeros(len(added["d"])))
 
     def _is_material(self, d: Array, scopes: Array) -> Array:
@@ -179,29 +178,30 @@ class Sweep:
             ):
                 events.append(
                     {
-                        "holder": (lines[who][mask].astype(np.int64) << 1) | place,
-                        "scope": lines["scope"][mask].astype(np.int32), "day": day[mask].astype(np.int32), "mu": read.mu[mask],
+                        "chain": ((lines[who][mask].astype(np.int64) << 1) | place) << 26 | lines["scope"][mask],
+                        "day": day[mask].astype(np.int32), "mu": read.mu[mask],
                     }
                 )  # fmt: skip
 
     def chains_touched(self) -> Array:
         """CHAIN rows of every balance that a line was read of."""
-        found = [_joined(events) for events in (self._dispatches, self._receipts)]
-        key = np.unique(np.concatenate([one["holder"] << 26 | one["scope"] for one in found]))
-        return _as_chains(key)
+        found = [events["chain"] for events in (*self._dispatches, *self._receipts)]
+        return _as_chains(np.unique(np.concatenate(found)) if found else np.empty(0, np.int64))
 
     def overdrawn(self) -> Array:
-        """CHAIN rows of the balances that fall below zero at some day."""
-        sent, came = (_joined(events) for events in (self._dispatches, self._receipts))
-        if not len(sent["day"]):
+        """CHAIN rows of the balances that fall below zero at some day. Asked once: the events are let go, to make room."""
+        if not self._dispatches:
             return np.empty(0, CHAIN)
-        sent_keys = sent["holder"] << 26 | sent["scope"]
-        keys = np.unique(sent_keys)
-        came_keys = came["holder"] << 26 | came["scope"]
-        wanted = np.isin(came_keys, keys)
-        key = np.concatenate([sent_keys, came_keys[wanted]])
-        day = np.concatenate([sent["day"], came["day"][wanted]]).astype(np.int64)
-        signed = np.concatenate([-sent["mu"], came["mu"][wanted]])
+        senders = np.unique(np.concatenate([sent["chain"] for sent in self._dispatches]))
+        if not len(senders):
+            return np.empty(0, CHAIN)
+        parts = [(sent["chain"], sent["day"], -sent["mu"]) for sent in self._dispatches]
+        self._dispatches.clear()
+        while self._receipts:  # most go to whoever sends nothing
+            came = self._receipts.pop()
+            wanted = np.isin(came["chain"], senders)
+            parts.append((came["chain"][wanted], came["day"][wanted], came["mu"][wanted]))
+        key, day, signed = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         order = np.lexsort((signed < 0, day, key))  # on one day receipts come first
         key, level = key[order], np.cumsum(signed[order])  # exact: every term is a whole number of steps
         starts = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
@@ -240,24 +240,26 @@ def without(rows: Array, others: Array) -> Array:
 
 
 _LOT_KEYS = ("shipper", "consignee", "scope", "quarter")
-_LOT_COLUMNS = (*_LOT_KEYS, "d", "random", "mine", "theirs", "squares", "count", "p")
+_SUMMED = ("d", "random", "mine", "theirs", "count")
+"""What is added up of the movements of a lot. ``theirs``: the receiver's systematic error, squared where both parties are one
+house."""
 
 
-def _lots(rows: dict[str, Array]) -> dict[str, Array]:
-    """Rows of equal parties, scope and quarter added up."""
-    if not len(rows["d"]):
-        return rows
-    order = np.lexsort([rows[name] for name in reversed(_LOT_KEYS)])
+def _lots(parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """Rows of equal parties, scope and quarter added up over all parts; one column after the other, for there may be millions."""
+    keys = {name: np.concatenate([part[name] for part in parts]) for name in _LOT_KEYS}
+    order = np.lexsort([keys[name] for name in reversed(_LOT_KEYS)])
     fresh = np.zeros(len(order), bool)
-    fresh[0] = True
+    fresh[:1] = True
     for name in _LOT_KEYS:
-        column = rows[name][order]
+        column = keys[name][order]
         fresh[1:] |= column[1:] != column[:-1]
     starts = np.flatnonzero(fresh)
-    return {
-        name: rows[name][order[starts]] if name in _LOT_KEYS else np.add.reduceat(rows[name][order], starts)
-        for name in _LOT_COLUMNS
-    }
+    out = {name: keys.pop(name)[order[starts]] for name in _LOT_KEYS}
+    for name in _SUMMED:
+        column = np.concatenate([part[name] for part in parts])
+        out[name] = np.add.reduceat(column[order], starts) if len(starts) else column
+    return out
 
 
 def _two_sided(d: Array, variance: Array) -> Array:
@@ -276,9 +278,3 @@ def _by_scope(scopes: Array, values: Mapping[int, Any], default: float) -> Array
     """A value for each line by its scope."""
     kinds, place = np.unique(scopes, return_inverse=True)
     return np.array([values.get(int(kind), default) for kind in kinds], type(default))[place]
-
-
-def _joined(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    if not parts:
-        return {name: np.empty(0, np.int64) for name in ("holder", "scope", "day", "mu")}
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,14 @@ from tracker.balances.books import (
     cells,
     changes,
     ends,
-    flows,
-    kinds_and_objects,
+    joined,
     merged,
+    stretches,
 )
 from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
 from tracker.balances.reading import LINE, Array, amounts
 from tracker.balances.services import bring_forward, learn_cells, write_cells
+from tracker.core.memory import give_back
 from tracker.datacenters.models import DataCenter
 from tracker.judgement.querysets import stakes, stakes_near
 from tracker.organizations.models import Organization
@@ -43,8 +46,9 @@ from tracker.reconciliation.sweep import CHAIN, LOT, Sweep, without
 from tracker.reconciliation.touched import Touched
 from tracker.shipments.models import Shipment
 
-LINES_PER_SHARE = 650_000
-"""Lines that one worker reads as columns at a time: what bounds its memory (about 450 MB)."""
+LINES_PER_SHARE = 1_000_000
+"""Lines that one worker reads as columns at a time: what bounds its memory. Measured (``benchmarks.memory``): 173 MB that any
+worker has, and 180 bytes a line; a chip with more lines than this makes a larger share, for a chain lies in one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +92,19 @@ def swept_lines(
         sweep.add(lines, read)
         blocks.append(ends(lines, read, where, parameters.lead_time_days))
     stop_if_over(run.id)  # not between the blocks: the connection is busy handing them out
-    (tests, pairs), (more, lots) = sweep.pairs_found(), sweep.lots_found()
     suspects = {
         "early": np.array(sweep.early, np.int64),
         "stale": np.array(sweep.stale, np.int64),
         "chains": sweep.overdrawn(),
     }
+    give_back()
+    (tests, pairs), (more, lots) = sweep.pairs_found(), sweep.lots_found()
     read_lines = sweep.lines
     del sweep  # what it holds of every line is done with, and the books need the room
+    give_back()
     if blocks:
         _draw_up(run, ledger, blocks, where, scopes)
+    give_back()
     stop_if_over(run.id)
     RunPartition.objects.filter(id=share.id).update(
         rows=read_lines,
@@ -405,31 +412,34 @@ def _draw_up(
 ) -> None:
     """Write the cells of some scopes."""
     names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
-    for drawn, whole in _drawn(ledger, blocks, where, scopes):
+    for _, drawn, whole in _drawn(ledger, blocks, where, scopes):
         write_cells(run.id, drawn, names, closed=whole)
 
 
 def _drawn(
     ledger: Ledger, blocks: list[Ends], where: Places, scopes: list[int]
-) -> Iterator[tuple[Columns, Array | None]]:
-    """The cells of some scopes, and which of them are of declared whole books: one kind of area after the other, so that memory
-    holds one at a time."""
+) -> Iterator[tuple[int, Columns, Array | None]]:
+    """The cells of some scopes, and which of them are of declared whole books: one kind of area after the other, and of each some
+    areas after the others, so that memory holds few at a time."""
     # column by column, each let go as soon as it is joined: both at once would be twice the memory
     found = {name: np.concatenate([block.pop(name) for block in blocks]) for name in list(blocks[0])}
     blocks.clear()
+    give_back()
     inventories = anchors(ledger.inventories(scopes), ledger.closed_books, ledger.parameters)
     for kind in range(len(AREA_KINDS)):
-        mine = {
-            key: by_month for key, by_month in inventories.items() if kinds_and_objects(key[0])[0] == kind
-        }
-        drawn = cells(flows(found, kind, where.groups), mine)
-        whole = (
-            whole_months(drawn, ledger.closed_books, ledger.numbered_scopes) if ledger.closed_books else None
-        )
-        yield drawn, whole
+        for about, moved in stretches(found, kind, where.groups):
+            mine = {key: by_month for key, by_month in inventories.items() if key[0] in about}
+            drawn = cells(moved, mine)
+            whole = (
+                whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
+                if ledger.closed_books
+                else None
+            )
+            yield kind, drawn, whole
         for way in ("from", "to"):
             if kind != ORG:  # groups are made from what organizations moved
                 del found[f"{way} {AREA_KINDS[kind]}"]
+        give_back()
 
 
 def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]]:
@@ -444,8 +454,9 @@ def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]
         blocks = [
             ends(lines, amounts(lines, parameters), where, parameters.lead_time_days) for lines in chunks
         ]
-        for drawn, _ in _drawn(ledger, blocks, where, scopes) if blocks else ():
-            yield scopes, drawn
+        if blocks:
+            for _, parts in groupby(_drawn(ledger, blocks, where, scopes), key=itemgetter(0)):
+                yield scopes, joined([drawn for _, drawn, _ in parts])
 
 
 def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
