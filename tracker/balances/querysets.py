@@ -38,39 +38,41 @@ _PER_UNIT = (
     f" WHEN unit IN ({_texts(DEFAULT_FITS)}) THEN -1 ELSE 0 END::float8"
 )
 _DAY = "coalesce({0}, DATE '-infinity')"
-COLUMNS: tuple[tuple[str, str], ...] = (
-    ("id", "id"), ("scope", "coalesce(chip_id * 2, family_id * 2 + 1)"), ("quantity", "quantity::float8"),
-    ("per_unit", _PER_UNIT), ("by_shipper", "coalesce(quantity_by_shipper::float8, -1)"),
-    ("by_receiver", "coalesce(quantity_by_receiver::float8, -1)"), ("shipper", "coalesce(shipper_id, 0)"),
-    ("consignee", "coalesce(consignee_id, 0)"), ("origin", "coalesce(origin_id, 0)::int4"),
-    ("destination", "coalesce(destination_id, 0)::int4"),
-    ("shipped", _DAY.format("shipped_on")), ("shipped_latest", _DAY.format("shipped_on_latest")),
-    ("received", _DAY.format("received_on")), ("received_latest", _DAY.format("received_on_latest")),
-    ("origin_country", "(origin_country || '  ')::char(2)"),
-    ("destination_country", "(destination_country || '  ')::char(2)"), ("grade", "grade::char(1)"),
-    ("grade_by_shipper", "grade_by_shipper::char(1)"), ("grade_by_receiver", "grade_by_receiver::char(1)"),
+COLUMNS: dict[str, str] = {
+    "id": "id", "scope": "coalesce(chip_id * 2, family_id * 2 + 1)", "quantity": "quantity::float8",
+    "per_unit": _PER_UNIT, "by_shipper": "coalesce(quantity_by_shipper::float8, -1)",
+    "by_receiver": "coalesce(quantity_by_receiver::float8, -1)", "shipper": "coalesce(shipper_id, 0)",
+    "consignee": "coalesce(consignee_id, 0)", "origin": "coalesce(origin_id, 0)::int4",
+    "destination": "coalesce(destination_id, 0)::int4",
+    "shipped": _DAY.format("shipped_on"), "shipped_latest": _DAY.format("shipped_on_latest"),
+    "received": _DAY.format("received_on"), "received_latest": _DAY.format("received_on_latest"),
+    "origin_country": "(origin_country || '  ')::char(2)",
+    "destination_country": "(destination_country || '  ')::char(2)", "grade": "grade::char(1)",
+    "grade_by_shipper": "grade_by_shipper::char(1)", "grade_by_receiver": "grade_by_receiver::char(1)",
     # versions written before lines had kinds are transfers
-    ("kind", "left(coalesce(kind, 'transfer'), 1)"), ("status", "left(status, 3)"),
-    ("bound", "left(bound || '-', 1)"), ("exact", "CASE WHEN is_exact THEN 'x' ELSE '-' END"),
-)  # fmt: skip
-"""Name in :data:`tracker.balances.reading.LINE` and the SQL it comes from; every value has a fixed width."""
-_TYPES: tuple[Column, ...] = tuple((name, LINE[name].str.lstrip("<|=")) for name, _ in COLUMNS)
+    "kind": "left(coalesce(kind, 'transfer'), 1)", "status": "left(status, 3)",
+    "bound": "left(bound || '-', 1)", "exact": "CASE WHEN is_exact THEN 'x' ELSE '-' END",
+    "end_user": "coalesce(end_user_id, 0)", "source": "source_id",
+}  # fmt: skip
+"""Name in LINE and CHAIN_LINE (``balances.reading``) and the SQL it comes from; every value has a fixed width."""
 
 
 def line_chunks(
-    at: datetime, synthetic: bool, where: str = "true", params: Sequence[Any] = ()
+    at: datetime, synthetic: bool, where: str = "true", params: Sequence[Any] = (), record: np.dtype = LINE
 ) -> Iterator[Array]:
-    """Lines as known at an instant, in LINE records, some :data:`CHUNK` at a time, in no order.
+    """Lines as known at an instant, in records (LINE or CHAIN_LINE), some :data:`CHUNK` at a time, in no order.
 
     ``where``: SQL over columns of shipments, of ours, with ``params`` for what it is given.
     """
+    names = record.names or ()
+    types: tuple[Column, ...] = tuple((name, record[name].str.lstrip("<|=")) for name in names)
     table = Shipment._meta.db_table
     rows, held = rows_known_at(table, at)
-    columns = ", ".join(f"{sql}" for _, sql in COLUMNS)
+    columns = ", ".join(COLUMNS[name] for name in names)
     sql = f"SELECT {columns} FROM {rows} s WHERE is_synthetic = %s AND ({where})"
-    for found in copied(sql, [*held, synthetic, *params], _TYPES):
-        out = np.empty(len(found), LINE)
-        for name, _ in COLUMNS:
+    for found in copied(sql, [*held, synthetic, *params], types):
+        out = np.empty(len(found), record)
+        for name in names:
             out[name] = found[name]
         del found  # the bytes that came in need not wait for the next ones
         yield out

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from tracker.core.quantity import stored
 from tracker.reconciliation.books import Evidence, Finding
 from tracker.reconciliation.explain import headline
@@ -52,23 +54,34 @@ def finding(**fields: Any) -> Finding:
 def _bounded(made: Finding) -> Finding:
     if len(made.evidence) <= EVIDENCE_BOUND:
         return made
-    # what has no contribution of its own (a claim, a rule, a specification) is what the finding hangs on
-    order = sorted(
-        range(len(made.evidence)),
-        key=lambda i: (
-            made.evidence[i].contribution is not None and i > 0,
-            -abs(made.evidence[i].contribution or 0.0),
-            i,
-        ),
-    )
-    kept = [made.evidence[i] for i in sorted(order[:EVIDENCE_BOUND])]
-    rest = [made.evidence[i] for i in order[EVIDENCE_BOUND:]]
-    told = {
-        "evidence_left_out": len(rest),
-        "evidence_left_out_contribution": math.fsum(row.contribution or 0.0 for row in rest),
-        "evidence_left_out_variance_share": math.fsum(row.variance_share or 0.0 for row in rest),
+    contributions = np.array([row.contribution for row in made.evidence], float)  # None is NaN
+    kept, rest = most_telling(contributions)
+    shares = np.array([row.variance_share or 0.0 for row in made.evidence])
+    told = left_out(np.nan_to_num(contributions[rest]), shares[rest])
+    return replace(made, evidence=tuple(made.evidence[i] for i in kept), numbers={**made.numbers, **told})
+
+
+def most_telling(contributions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of many records the places of those that a finding names, in their order, and of those it leaves out.
+
+    Named are the first, those without a contribution of their own (NaN: a claim, a rule, a specification), on which a finding
+    hangs, and the largest of the others.
+    """
+    places = np.arange(len(contributions))
+    hangs = np.isnan(contributions) | (places == 0)
+    order = np.lexsort((places, -np.abs(np.where(np.isnan(contributions), 0.0, contributions)), ~hangs))
+    return np.sort(order[:EVIDENCE_BOUND]), order[EVIDENCE_BOUND:]
+
+
+def left_out(contributions: np.ndarray, variance_shares: np.ndarray) -> dict[str, Any]:
+    """What a finding tells of the records that it does not name; nothing where it names all."""
+    if not len(contributions):
+        return {}
+    return {
+        "evidence_left_out": len(contributions),
+        "evidence_left_out_contribution": math.fsum(contributions.tolist()),
+        "evidence_left_out_variance_share": math.fsum(variance_shares.tolist()),
     }
-    return replace(made, evidence=tuple(kept), numbers={**made.numbers, **told})
 
 
 def _evidence(row: Evidence) -> Evidence:

@@ -17,12 +17,16 @@ whole.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import date, timedelta
 from typing import Any
 
-from tracker.core.quantity import Quantity, total
+import numpy as np
+
+from tracker.balances.reading import EPOCH, NO_DAY, Array
+from tracker.claims.combine import quantity
+from tracker.core.quantity import Quantity
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import Books, Evidence, Finding, MovementRow, Parameters, Scope
 from tracker.reconciliation.case_input import case_date
@@ -32,10 +36,11 @@ from tracker.reconciliation.position import (
     Area,
     Shelf,
     dispatch_days,
+    house,
     movement_label,
     receipt_days,
 )
-from tracker.reconciliation.result import finding
+from tracker.reconciliation.result import finding, left_out, most_telling
 
 CODE = "RUNNING"
 TITLE = "Running balance below zero"
@@ -45,25 +50,92 @@ PARTITION = "lines"
 FORMULA = "min over time of (receipts - dispatches); below 0 by more than 1.96 s"
 
 
+NAMED = 6
+"""The last movements before the low point, which the text names one by one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that moved a balance: ``sign`` +1 came in, -1 went out, on ``day`` (None: before all others)."""
 
-    id: str
+    id: int
     day: date | None
     sign: int
     quantity: Quantity
 
 
 @dataclass(frozen=True, slots=True)
+class Events:
+    """What moved a balance, as columns in the order that counts (:func:`in_order`).
+
+    ``days`` from 2000, ``NO_DAY`` before all others. ``mu``: chips. ``systematic``: sd that all figures of one ``house`` share
+    (houses are numbered; -1: shared with nobody). ``random``: variance of their own. ``open``: came in as "at least".
+    """
+
+    ids: Array
+    days: Array
+    signs: Array
+    mu: Array
+    systematic: Array
+    random: Array
+    open: Array
+    house: Array
+    grades: Array
+
+    def some(self, rows: Array | slice) -> Events:
+        return Events(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+def in_order(events: Events) -> Events:
+    """By day; on one day what came in before what went out; then by id."""
+    return events.some(np.lexsort((events.ids, -events.signs, events.days)))
+
+
+def as_columns(events: Sequence[Event]) -> Events:
+    """Events as columns, in order."""
+    rows = sorted(events, key=lambda one: one.id)
+    houses = {"": -1}  # numbered as they come, by id
+    numbers = [houses.setdefault(one.quantity.key, len(houses) - 1) for one in rows]
+    return in_order(
+        Events(
+            ids=np.array([one.id for one in rows], np.int64),
+            days=np.array([(one.day - EPOCH).days if one.day else NO_DAY for one in rows], np.int64),
+            signs=np.array([one.sign for one in rows], np.int64),
+            mu=np.array([one.quantity.mu for one in rows], float),
+            systematic=np.array([one.quantity.ss for one in rows], float),
+            random=np.array([one.quantity.sr**2 for one in rows], float),
+            open=np.array([one.sign > 0 and one.quantity.bound == "lower" for one in rows], bool),
+            house=np.array(numbers, np.int64),
+            grades=np.array([one.quantity.grade for one in rows], "U1"),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Low:
-    """The lowest point of a balance: after which event, and what it holds at the end. ``taken``: events up to the point."""
+    """The lowest point of a balance, and what it holds at the end. ``taken``: events up to the point, with the part that each
+    has in the variance."""
 
     balance: float
     sigma: float
-    after: Event
     final: float
-    taken: tuple[Event, ...]
+    taken: Events
+    shares: Array
+
+    @property
+    def after(self) -> int:
+        """Id of the event that brought the balance there."""
+        return int(self.taken.ids[-1])
+
+    @property
+    def day(self) -> date | None:
+        days = int(self.taken.days[-1])
+        return None if days == NO_DAY else EPOCH + timedelta(days=days)
+
+    @property
+    def contributions(self) -> Array:
+        """What each event adds to the gap."""
+        return -self.taken.signs * self.taken.mu
 
     @property
     def is_impossible(self) -> bool:
@@ -71,28 +143,42 @@ class Low:
             self.sigma == 0 or self.balance / self.sigma <= -significance.Z_TWO_SIDED
         )
 
+    def shown(self) -> list[int]:
+        """Ids of the events that a finding names: those of its evidence, and the last ones."""
+        return sorted(
+            {*self.taken.ids[most_telling(self.contributions)[0]].tolist(), *self.taken.ids[-NAMED:].tolist()}
+        )
 
-def lowest(events: Iterable[Event]) -> Low | None:
+
+def lowest(events: Events) -> Low | None:
     """The lowest point of the running balance, None without events.
 
     From a receipt of "at least" on, no low point is taken: more may have come in.
     """
-    ordered = sorted(events, key=lambda one: (one.day or date.min, -one.sign, one.id))
-    if not ordered:
+    end = int(np.argmax(events.open)) if events.open.any() else len(events.ids)
+    if not end:
         return None
-    end = next(
-        (i for i, one in enumerate(ordered) if one.sign > 0 and one.quantity.bound == "lower"), len(ordered)
-    )
-    balance, low, at = 0.0, math.inf, -1
-    for index, event in enumerate(ordered):
-        balance += event.sign * event.quantity.mu
-        if index < end and balance < low:
-            low, at = balance, index
-    if at < 0:
-        return None
-    taken = tuple(ordered[: at + 1])
-    sum_of = total([(event.sign, event.quantity) for event in taken])
-    return Low(low, sum_of.s, ordered[at], balance, taken)
+    level = np.cumsum(events.signs * events.mu)  # one after the other, as a reader would add
+    at = int(np.argmin(level[:end]))
+    taken = events.some(slice(at + 1))
+    variance, shares = _variance(taken)
+    return Low(float(level[at]), math.sqrt(variance), float(level[-1]), taken, shares)
+
+
+def impossible(events: Events) -> Low | None:
+    """The lowest point, if it cannot be: of a place into which something came on record."""
+    low = lowest(events) if (events.signs > 0).any() else None
+    return low if low and low.is_impossible else None
+
+
+def _variance(taken: Events) -> tuple[float, Array]:
+    """``core.quantity.total`` over columns: the variance of the sum, and the part of each event in it."""
+    signed = taken.signs * taken.systematic
+    alone = taken.house < 0
+    shared = np.bincount(np.where(alone, 0, taken.house), np.where(alone, 0.0, signed))[taken.house]
+    parts = taken.random + np.where(alone, taken.systematic**2, signed * shared)
+    variance = max(0.0, math.fsum(parts.tolist()))
+    return variance, parts / variance if variance else np.zeros(len(parts))
 
 
 # --- the check -------------------------------------------------------------------------------------------------------
@@ -101,14 +187,11 @@ def lowest(events: Iterable[Event]) -> Low | None:
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """One finding per place and scope whose balance falls below 0 beyond its error; sorted by area, then scope."""
     shelf = Shelf(books, parameters)
+    rows = {row.ref.id: row for row in books.movements}
     found = []
     for area, scope in _chains(books):
-        events, rows = _events(area, scope, shelf)
-        if not any(event.sign > 0 for event in events):
-            continue
-        low = lowest(events)
-        if low and low.is_impossible:
-            found.append(_impossible(area, scope, low, rows, shelf))
+        if low := impossible(as_columns(_events(area, scope, shelf))):
+            found.append(explained(area, scope, low, rows, parameters))
     return found
 
 
@@ -133,48 +216,52 @@ def _chains(books: Books) -> list[tuple[Area, Scope]]:
     return [chains[key] for key in sorted(chains)]
 
 
-def _events(area: Area, scope: Scope, shelf: Shelf) -> tuple[list[Event], dict[str, MovementRow]]:
-    events: list[Event] = []
-    rows: dict[str, MovementRow] = {}
-    for row in shelf.near(area):
-        event = _event(row, area, scope, shelf)
-        if event:
-            events.append(event)
-            rows[event.id] = row
-    return events, rows
+def _events(area: Area, scope: Scope, shelf: Shelf) -> list[Event]:
+    found = (_event(row, area, scope, shelf) for row in shelf.near(area))
+    return [event for event in found if event]
 
 
 def _event(row: MovementRow, area: Area, scope: Scope, shelf: Shelf) -> Event | None:
     amount = shelf.quantity(row)
-    name = f"{row.ref.id:012d}"
     came = row.status in COUNTED and shelf.came_in(row, area) is not None
     if came and scopes.may_overlap(row.scope, scope, shelf.books.chips):
         if not isinstance(amount, Quantity):  # an unreadable receipt: as much as you like may have come in
             amount = Quantity(0.0, bound="lower")
-        return Event(name, receipt_days(row, shelf.parameters)[0], 1, amount)
+        return Event(row.ref.id, receipt_days(row, shelf.parameters)[0], 1, amount)
     out = not came and shelf.went_out(row, area) and scopes.is_within(row.scope, scope)
     if not out or not isinstance(amount, Quantity) or amount.bound == "upper":
         return None
-    return Event(name, dispatch_days(row)[1] or shelf.books.as_of, -1, amount)
+    return Event(row.ref.id, dispatch_days(row)[1] or shelf.books.as_of, -1, amount)
 
 
-def _impossible(area: Area, scope: Scope, low: Low, rows: Mapping[str, MovementRow], shelf: Shelf) -> Finding:
-    parameters, units = shelf.parameters, -low.balance
+def explained(
+    area: Area, scope: Scope, low: Low, rows: Mapping[int, MovementRow], parameters: Parameters
+) -> Finding:
+    """The finding on a balance that cannot be. ``rows``: movements by id, at least those that it shows (:meth:`Low.shown`)."""
+    units, taken, contributions = -low.balance, low.taken, low.contributions
     h100e = scopes.h100e(units, scope)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
-    shares = total([(event.sign, event.quantity) for event in low.taken]).shares
-    evidence = [
+
+    def label(place: int) -> str:
+        row = rows[int(taken.ids[place])]
+        amount = quantity(row.reported, parameters, house(row))
+        assert isinstance(amount, Quantity)  # what cannot be read comes in as "at least", and is not taken
+        return movement_label(row, amount)
+
+    kept, rest = most_telling(contributions)
+    evidence = tuple(
         Evidence(
-            rows[event.id].ref, "receipt" if event.sign > 0 else "dispatch", movement_label(rows[event.id], event.quantity),
-            -event.sign * event.quantity.mu, part,
+            rows[int(taken.ids[i])].ref, "receipt" if taken.signs[i] > 0 else "dispatch", label(i), float(contributions[i]),
+            float(low.shares[i]),
         )
-        for event, part in zip(low.taken, shares, strict=True)
-    ]  # fmt: skip
-    weakest = significance.weakest_indispensable(
-        evidence, [event.quantity.grade for event in low.taken], units
-    )
-    came = math.fsum(event.quantity.mu for event in low.taken if event.sign > 0)
-    last, day = rows[low.after.id], low.after.day.isoformat() if low.after.day else "the first day"
+        for i in kept.tolist()
+    )  # fmt: skip
+    least = significance.INDISPENSABLE_SHARE
+    bears = (low.shares >= least) | (np.abs(contributions) >= least * units)
+    weakest = max(taken.grades[bears].tolist(), default="")
+    came = math.fsum(taken.mu[taken.signs > 0].tolist())
+    last, day = rows[low.after], low.day.isoformat() if low.day else "the first day"
+    named = [label(place) for place in range(max(0, len(taken.ids) - NAMED), len(taken.ids))]
     return finding(
         check=CODE, area=area.key, scope=scopes.key(scope), period="whole record", counterpart="running balance",
         verdict="impossible",
@@ -183,8 +270,9 @@ def _impossible(area: Area, scope: Scope, low: Low, rows: Mapping[str, MovementR
         statistic=significance.z_score(low.balance, low.sigma), threshold=-significance.Z_TWO_SIDED,
         gap_h100e=h100e[0] if h100e else None, sq=sq, severity=significance.severity(sq, weakest), strength="certain",
         weakest_grade=weakest, formula=FORMULA,
-        sections=explain.sections(_story(area, scope, low, last, came, h100e, sq, day, evidence)), evidence=tuple(evidence),
-        numbers={"min_balance": low.balance, "on": day, "after": last.reference, "final": low.final},
+        sections=explain.sections(_story(area, scope, low, last, came, h100e, sq, day, named)), evidence=evidence,
+        numbers={"min_balance": low.balance, "on": day, "after": last.reference, "final": low.final,
+                 **left_out(contributions[rest], low.shares[rest])},
     )  # fmt: skip
 
 
@@ -197,17 +285,17 @@ def _story(
     h100e: tuple[float, float] | None,
     sq: float | None,
     day: str,
-    evidence: Sequence[Evidence],
+    named: Sequence[str],
 ) -> explain.Story:
-    receipts = sum(1 for event in low.taken if event.sign > 0)
-    dispatches = len(low.taken) - receipts
+    receipts = int(np.count_nonzero(low.taken.signs > 0))
+    dispatches = len(low.taken.ids) - receipts
     return explain.Story(
         compared=f"Recorded receipts and dispatches of {scope.name} at {area.name}, in order, up to {day}.",
         sides=(
             f"Receipts: {explain.chips(came)} in {explain.counted(receipts, 'movement')}.",
             f"Dispatches: {explain.chips(came - low.balance)} in {explain.counted(dispatches, 'movement')}, "
             f"the last of them {last.reference}.",
-            *(f"{row.label}." for row in evidence[-6:]),
+            *(f"{words}." for words in named),
         ),
         difference=f"At least {explain.magnitude(low.balance, h100e, sq)} came in unrecorded.",
         surprise=explain.CERTAIN
@@ -223,17 +311,18 @@ def _story(
 def running_case(row: Mapping[str, Any]) -> dict[str, Any]:
     """One test of a worked case: the movements that touch ``node``, each an exact count."""
     events = []
+    names = sorted(str(one["id"]) for one in row["movements"])
     for one in row["movements"]:
-        amount = Quantity(float(one["q"]))
+        amount, number = Quantity(float(one["q"])), names.index(str(one["id"]))
         if one.get("to") == row["node"] and one.get("received"):
-            events.append(Event(str(one["id"]), case_date(one["received"]), 1, amount))
+            events.append(Event(number, case_date(one["received"]), 1, amount))
         if one.get("from") == row["node"]:
-            events.append(Event(str(one["id"]), case_date(one["shipped"]), -1, amount))
-    low = lowest(events)
+            events.append(Event(number, case_date(one["shipped"]), -1, amount))
+    low = lowest(as_columns(events))
     if low is None:
         return {"verdict": "possible", "final": 0.0}
     found: dict[str, Any] = {
-        "min_balance": low.balance, "on": low.after.day.isoformat() if low.after.day else None, "after": low.after.id,
+        "min_balance": low.balance, "on": low.day.isoformat() if low.day else None, "after": names[low.after],
         "final": low.final, "verdict": "impossible" if low.is_impossible else "possible",
         "missing_at_least": max(0.0, -low.balance),
     }  # fmt: skip

@@ -1,14 +1,24 @@
-"""Reading the lines that changed between two instants, with what they bear on."""
+"""Reading the lines that changed between two instants, with what they bear on; and those of one running balance."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from tracker.balances.querysets import changed_lines
+import numpy as np
+
+from tracker.balances.querysets import changed_lines, line_chunks
+from tracker.balances.reading import CHAIN_LINE, Array
 from tracker.datacenters.models import DataCenter
+from tracker.reconciliation import scopes
+from tracker.reconciliation.books import Scope
+from tracker.reconciliation.chains import Chain
 from tracker.reconciliation.models import ReconciliationRun
+from tracker.reconciliation.position import Area
+from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.touched import Touched, TouchedLine
 from tracker.shipments.models import Shipment
 
@@ -60,3 +70,59 @@ def _line(row: dict[str, Any], sites: Sites) -> TouchedLine:
         origin_country=row["origin_country"], destination_country=row["destination_country"], origin_site_country=left_in,
         destination_site_country=came_in, licence=row["licence_id"] or 0,
     )  # fmt: skip
+
+
+def followed_chains(ledger: Ledger, rows: Array) -> list[tuple[Area, Scope, Chain]]:
+    """The balances that CHAIN rows (``sweep``) are about, in their order, without those that nobody follows: of groups of unnamed
+    buyers and of the vendors of the chips."""
+    organizations = ledger.organizations(rows["holder"][~rows["site"]].tolist())
+    sites = ledger.sites(rows["holder"][rows["site"]].tolist())
+    operated: dict[int, list[int]] = defaultdict(list)
+    known = ledger.known(DataCenter).filter(operator_id__in=organizations)
+    for pk, operator in known.order_by("id").values_list("id", "operator_id") if organizations else ():
+        operated[operator].append(pk)
+
+    @cache
+    def near(number: int) -> tuple[Array, Array]:
+        asked, every = ledger.numbered_scopes[number], ledger.numbered_scopes.items()
+        within = [other for other, scope in every if scopes.is_within(scope, asked)]
+        overlapping = [other for other, scope in every if scopes.may_overlap(scope, asked, ledger.chips)]
+        return np.array(within, np.int64), np.array(overlapping, np.int64)
+
+    found = []
+    for is_site, holder, number in rows.tolist():
+        scope = ledger.numbered_scopes[number]
+        if is_site and (site := sites.get(holder)):
+            inside = np.array(sorted({holder, *site.parts}), np.int64)
+            chain = Chain(True, holder, number, inside, *near(number), site.operator_id or 0, site.country)
+            found.append((Area("site", holder, site.slug, site.name), scope, chain))
+        elif not is_site and (row := organizations.get(holder)):
+            if row.is_aggregate or row.slug in scopes.vendors(scope, ledger.chips):
+                continue
+            chain = Chain(False, holder, number, np.array(operated[holder], np.int64), *near(number))
+            found.append((Area("org", holder, row.slug, row.name), scope, chain))
+    return found
+
+
+def chain_lines(ledger: Ledger, chain: Chain) -> Array:
+    """CHAIN_LINE records of all that may have moved a balance."""
+    holder = [chain.holder]
+    ends = {"destination_id": holder, "origin_id": holder}
+    if not chain.is_site:
+        ends = {
+            "consignee_id": holder,
+            "end_user_id": holder,
+            "shipper_id": holder,
+            "destination_id": chain.sites.tolist(),
+        }
+    of = {
+        "chip_id": (chain.overlapping[chain.overlapping % 2 == 0] // 2).tolist(),
+        "family_id": (chain.overlapping[chain.overlapping % 2 == 1] // 2).tolist(),
+    }
+    # each pair by itself, so that each can be found by the index on both
+    pairs = [(end, ids, what, some) for end, ids in ends.items() for what, some in of.items() if ids and some]
+    where = " OR ".join(f"({end} = ANY(%s) AND {what} = ANY(%s))" for end, _, what, _ in pairs)
+    given = [values for _, ids, _, some in pairs for values in (ids, some)]
+    synthetic = ledger.parameters.records == "synthetic"
+    chunks = list(line_chunks(ledger.at, synthetic, where, given, CHAIN_LINE))
+    return np.concatenate(chunks) if chunks else np.empty(0, CHAIN_LINE)

@@ -34,11 +34,14 @@ from tracker.datacenters.models import DataCenter
 from tracker.judgement.querysets import stakes, stakes_near
 from tracker.organizations.models import Organization
 from tracker.reconciliation.books import Finding as Found
+from tracker.reconciliation.books import Scope
+from tracker.reconciliation.chains import Chain, events, sends
 from tracker.reconciliation.checks import dates, running, srd, transit
 from tracker.reconciliation.findings.services import carry_over
 from tracker.reconciliation.inventories import anchors, whole_months
-from tracker.reconciliation.lines.querysets import touched_by
+from tracker.reconciliation.lines.querysets import chain_lines, followed_chains, touched_by
 from tracker.reconciliation.models import Evidence, ReconciliationRun, RunPartition
+from tracker.reconciliation.position import Area
 from tracker.reconciliation.querysets import LINES, Ledger, ledger_of, stop_if_over
 from tracker.reconciliation.scopes import may_overlap
 from tracker.reconciliation.scratch import packed, unpacked
@@ -465,14 +468,31 @@ def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
     for name, check in (("early", dates), ("stale", transit)):
         if len(suspects[name]):
             found += check.find(ledger.lines_books(suspects[name].tolist()), ledger.parameters)
-    for site, holder, scope in sorted(suspects["chains"].tolist()):
-        kind = "site" if site else "org"
-        books = ledger.chain_books(kind, holder, scope)
-        rows = books.sites if site else books.organizations
-        asked = ledger.numbered_scopes[scope]
-        if row := rows.get(holder):  # groups of unnamed buyers keep no book
-            wanted = (f"{kind}:{row.slug}", f"{asked.kind}:{asked.slug}")
-            found += [
-                one for one in running.find(books, ledger.parameters) if (one.area, one.scope) == wanted
-            ]
+    chains = followed_chains(ledger, np.sort(suspects["chains"]))
+    for start in range(0, len(chains), _CHAINS):
+        found += below_zero(ledger, chains[start : start + _CHAINS])
     return found
+
+
+_CHAINS = 20
+"""Running balances explained at a time: each shows some hundred records."""
+
+
+def below_zero(ledger: Ledger, chains: Sequence[tuple[Area, Scope, Chain]]) -> list[Found]:
+    """The findings on some running balances. Their lines are read as columns, and only those that a finding shows as records."""
+    parameters, below = ledger.parameters, []
+    for area, scope, chain in chains:
+        lines = chain_lines(ledger, chain)
+        if not sends(lines, chain):
+            continue
+        told = ledger.sources(np.unique(lines["source"]).tolist())
+        numbers: dict[str, int] = {}
+        houses = {
+            pk: numbers.setdefault(row.publisher or row.slug, len(numbers))
+            for pk, row in sorted(told.items())
+        }
+        if low := running.impossible(events(lines, chain, houses, parameters, ledger.as_of)):
+            below.append((area, scope, low))
+    shown = {pk for _, _, low in below for pk in low.shown()}
+    rows = {row.ref.id: row for row in ledger.movements(Q(id__in=sorted(shown)))}
+    return [running.explained(area, scope, low, rows, parameters) for area, scope, low in below]

@@ -18,7 +18,6 @@ from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter
 from tracker.licences.models import LicenceItem
 from tracker.organizations.models import Organization
-from tracker.reconciliation import scopes
 from tracker.reconciliation.books import (
     Books,
     ClaimRow,
@@ -250,21 +249,6 @@ class Records(Reference):
     def lines_books(self, ids: Iterable[int]) -> Books:
         """The books of single lines."""
         return self._assembled((), self.movements(Q(id__in=sorted(ids))), {})
-
-    def chain_books(self, kind: str, holder: int, scope: int) -> Books:
-        """All that may have moved one organization's or site's book of a scope: a chain, whole."""
-        sites = [holder]
-        near = Q()
-        if kind == "org":
-            sites = list(self.known(DataCenter).filter(operator_id=holder).values_list("id", flat=True))
-            near = Q(consignee_id=holder) | Q(end_user_id=holder) | Q(shipper_id=holder)
-        if sites:  # keys, not a join: each condition has an index of its own
-            near |= Q(destination_id__in=sites) | Q(origin_id__in=sites)
-        asked = self.numbered_scopes[scope]
-        tied = [key for key, other in self.scopes.items() if scopes.may_overlap(other, asked, self.chips)]
-        of_scope = Q(chip_id__in=[pk for kind, pk in tied if kind == "chip"])
-        of_scope |= Q(family_id__in=[pk for kind, pk in tied if kind == "family"])
-        return self._assembled((), self.movements(near & of_scope), {})
 
     def lots_books(self, lines: Iterable[int], lots: Iterable[LotNumber]) -> Books:
         """The books of single lines and of whole lots."""
