@@ -18,7 +18,7 @@ from tracker.balances.reading import EPOCH, LINE, Array, months
 from tracker.chips.models import Chip, ChipFamily
 from tracker.core.columns import HEADER, TRAILER, Column, layout, unpacked
 from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS
-from tracker.core.querysets import rows_known_at
+from tracker.core.querysets import rows_known_at, superseded_known_at
 from tracker.datacenters.models import DataCenter
 from tracker.organizations.models import Organization
 from tracker.organizations.ownership import Stake, stakes_above, tied, tops
@@ -64,13 +64,44 @@ def line_chunks(
 
     ``where``: SQL over columns of shipments, of ours, with ``params`` for what it is given.
     """
+    rows, held = rows_known_at(Shipment._meta.db_table, at)
+    sql = f"SELECT {_columns(record)} FROM {rows} s WHERE is_synthetic = %s AND ({where})"
+    yield from _records(sql, [*held, synthetic, *params], record)
+
+
+def lines_of(
+    at: datetime, synthetic: bool, end: str, holders: Array, scopes: Array, where: str = "true"
+) -> Array:
+    """LINE records of some holders, each with its scope (``holders`` and ``scopes`` beside one another), as known at an instant.
+
+    ``end``: the column of shipments that names the holder. ``where``: as :func:`line_chunks` takes it, without parameters.
+    """
+    table = Shipment._meta.db_table
+    superseded, held = superseded_known_at(table, at)
+    parts: list[Array] = []
+    for what, of_kind in (("chip_id", scopes % 2 == 0), ("family_id", scopes % 2 == 1)):
+        if not of_kind.any():
+            continue
+        asked = [holders[of_kind].tolist(), (scopes[of_kind] // 2).tolist()]
+        # pair by pair through the index: asked for together, each holder's lines of all the scopes would be read
+        sql = (
+            f"WITH d AS MATERIALIZED (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) d(holder, what)),"
+            f" s AS (SELECT s.* FROM d CROSS JOIN LATERAL (SELECT * FROM {table} WHERE recorded_at <= %s AND {end} = d.holder"
+            f" AND {what} = d.what OFFSET 0) s UNION ALL SELECT s.* FROM ({superseded}) s JOIN d ON {end} = d.holder"
+            f" AND {what} = d.what) SELECT {_columns(LINE)} FROM s WHERE is_synthetic = %s AND ({where})"
+        )
+        parts += _records(sql, [*asked, at, *held, synthetic], LINE)
+    return np.concatenate(parts) if parts else np.empty(0, LINE)
+
+
+def _columns(record: np.dtype) -> str:
+    return ", ".join(COLUMNS[name] for name in record.names or ())
+
+
+def _records(sql: str, params: Sequence[Any], record: np.dtype) -> Iterator[Array]:
     names = record.names or ()
     types: tuple[Column, ...] = tuple((name, record[name].str.lstrip("<|=")) for name in names)
-    table = Shipment._meta.db_table
-    rows, held = rows_known_at(table, at)
-    columns = ", ".join(COLUMNS[name] for name in names)
-    sql = f"SELECT {columns} FROM {rows} s WHERE is_synthetic = %s AND ({where})"
-    for found in copied(sql, [*held, synthetic, *params], types):
+    for found in copied(sql, params, types):
         out = np.empty(len(found), record)
         for name in names:
             out[name] = found[name]

@@ -140,21 +140,6 @@ def learn_cells() -> None:
         cursor.execute("ANALYZE tracker_balancecell_other")
 
 
-def cell_count(run_id: int, earlier: Sequence[int], standing: int) -> int:
-    """Cells of the books of a run that goes on from others: those that stood, and what its own cells add or take away.
-
-    ``earlier``: the layers it goes on from. ``standing``: the number of cells in their books.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT coalesce(sum((NOT c.is_gone)::int - coalesce((NOT e.is_gone)::int, 0)), 0) FROM tracker_balancecell c"
-            " LEFT JOIN LATERAL (SELECT is_gone FROM tracker_balancecell o WHERE o.run_id = ANY(%s) AND o.area_id = c.area_id"
-            " AND o.scope_id = c.scope_id AND o.month = c.month ORDER BY o.run_id DESC LIMIT 1) e ON true WHERE c.run_id = %s",
-            [list(earlier), run_id],
-        )
-        return standing + int(cursor.fetchone()[0])
-
-
 def drop_cells(run_id: int) -> None:
     """Forget the cells of a run that came to nothing or is no longer wanted."""
     with transaction.atomic(), connection.cursor() as cursor:
@@ -203,15 +188,15 @@ def write_cells(
 
 def bring_forward(
     run_id: int, layers: Sequence[int], delta: Columns, anchors: Anchors, scope_names: Mapping[int, str]
-) -> tuple[Columns, Array]:
+) -> tuple[Columns, Array, int]:
     """The chains that ``delta`` (FLOW rows of change) or an anchor touches, drawn up from the cells of ``layers`` and the change.
 
-    Returns the cells that differ from those that stand, and a flag beside each: it is no more.
+    Returns the cells that differ from those that stand, a flag beside each: it is no more; and how many cells more there are.
     """
     areas = np.concatenate([delta["area"], np.array([area for area, _ in anchors], np.int64)])
     scopes = np.concatenate([delta["scope"], np.array([scope for _, scope in anchors], np.int64)])
     if not len(areas):
-        return none(CELL), np.zeros(0, bool)
+        return none(CELL), np.zeros(0, bool), 0
     chains = np.unique(np.stack([areas, scopes]), axis=1)
     standing = standing_cells(layers, _area_numbers(chains[0]), _scope_numbers(chains[1], scope_names))
     before = {name: standing[name] for name, _ in FLOW}
@@ -220,7 +205,7 @@ def bring_forward(
     fresh, gone = differing(standing, as_stored)
     out = joined([taken(drawn, fresh), taken(standing, gone)])
     flags = np.concatenate([np.zeros(int(fresh.sum()), bool), np.ones(int(gone.sum()), bool)])
-    return out, flags
+    return out, flags, size(drawn) - size(standing)
 
 
 def significant(values: Array) -> Array:

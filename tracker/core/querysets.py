@@ -28,12 +28,18 @@ def versioned_tables() -> frozenset[str]:
 
 def rows_known_at(table: str, at: datetime) -> tuple[str, list[Any]]:
     """SQL and parameters for the rows of ``table`` alive at ``at``: the standing ones and the superseded ones."""
+    superseded, params = superseded_known_at(table, at)
+    standing = f'SELECT * FROM "{table}" WHERE recorded_at <= %s'  # noqa: S608 - a table name of ours, never input
+    return f"({standing} UNION ALL {superseded})", [at, *params]
+
+
+def superseded_known_at(table: str, at: datetime) -> tuple[str, list[Any]]:
+    """The same of the rows that were superseded since."""
     sql = (
-        f'(SELECT * FROM "{table}" WHERE recorded_at <= %s'  # noqa: S608 - a table name of ours, never input
-        f' UNION ALL SELECT r.* FROM tracker_recordversion v, LATERAL jsonb_populate_record(NULL::"{table}", v.row) r'
-        " WHERE v.table_name = %s AND v.recorded_at <= %s AND v.superseded_at > %s)"
+        f'SELECT r.* FROM tracker_recordversion v, LATERAL jsonb_populate_record(NULL::"{table}", v.row) r'  # noqa: S608
+        " WHERE v.table_name = %s AND v.recorded_at <= %s AND v.superseded_at > %s"
     )
-    return sql, [at, table, at, at]
+    return sql, [table, at, at]
 
 
 class _KnownAtTable(BaseTable):

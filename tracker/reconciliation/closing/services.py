@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from tracker.balances.reading import Array
-from tracker.balances.services import cell_count, finish_cells
+from tracker.balances.services import finish_cells
 from tracker.claims.models import Claim
 from tracker.core.period import quarter
 from tracker.reconciliation import lifecycle
@@ -450,7 +450,7 @@ def _counts(
         same = Claim._meta.db_table not in carried["changed"]
         claims = base.counts["claims"] if same else run.records(Claim).count()
         lines = base.counts["shipments"] + int(carried["more"][0])
-        cells = cell_count(run.id, base.layers, base.counts["cells"])
+        cells = base.counts["cells"] + int(carried["more_cells"][0])
     return {
         "claims": claims,
         "shipments": lines,

@@ -26,7 +26,7 @@ from tracker.balances.books import (
     merged,
     stretches,
 )
-from tracker.balances.querysets import changed_lines, line_chunks, line_counts, of_scopes, places
+from tracker.balances.querysets import changed_lines, line_chunks, line_counts, lines_of, of_scopes, places
 from tracker.balances.reading import LINE, Array, amounts
 from tracker.balances.services import bring_forward, learn_cells, write_cells
 from tracker.core.memory import give_back
@@ -143,7 +143,7 @@ def _brought_forward(
     touched = touched_by(instants, ids, ledger.of_world())
     near = stakes_near(ledger.unchanged_since or run.as_known_at, touched.parties)
     where = places(run.as_known_at, near, ledger.of_world(), touched.parties, touched.sites)
-    _bring_cells_forward(run, base, ledger, old, new, where)
+    more_cells = _bring_cells_forward(run, base, ledger, old, new, where)
     stop_if_over(run.id)
 
     before, now = _sweep(run, ledger), _sweep(run, ledger)
@@ -170,6 +170,7 @@ def _brought_forward(
                 "pairs": np.concatenate([kept_pairs, now.pairs_found()[1]]),
                 "lots": np.concatenate([without(held["lots"], lots), of_lots[1][1]]),
                 "moved": np.array(ids, np.int64), "touched": lots, "more": np.array([len(new) - len(old)]),
+                "more_cells": np.array([more_cells]),
                 "changed": unpacked(share.scratch)["changed"], **suspects,
             }
         ),
@@ -191,13 +192,14 @@ def _left_alone(
 ) -> tuple[list[Found], dict[str, int]]:
     """No line changed: everything on lines stands, unless a declared book got another count."""
     ledger = ledger_of(run)
-    none = np.empty(0, LINE)
+    none, more_cells = np.empty(0, LINE), 0
     if ledger.closed_books:
         where = places(run.as_known_at, (), ledger.of_world(), set(), set())
-        _bring_cells_forward(run, base, ledger, none, none, where)
+        more_cells = _bring_cells_forward(run, base, ledger, none, none, where)
     held, tests = _held(base)
     untouched = {
         "moved": np.empty(0, np.int64), "touched": np.empty(0, LOT), "more": np.zeros(1, np.int64),
+        "more_cells": np.array([more_cells]),
         "changed": unpacked(share.scratch)["changed"],
     }  # fmt: skip
     RunPartition.objects.filter(id=share.id).update(rows=0, scratch=packed({**held, **untouched}))
@@ -314,8 +316,9 @@ def _read_lines(at: datetime, synthetic: bool, where: str, params: list[Any]) ->
 
 def _bring_cells_forward(
     run: ReconciliationRun, base: ReconciliationRun, ledger: Ledger, old: Array, new: Array, where: Places
-) -> None:
-    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base."""
+) -> int:
+    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base; returns
+    how many cells more the books have."""
     lead = ledger.parameters.lead_time_days
     sides = [ends(lines, amounts(lines, ledger.parameters), where, lead) for lines in (old, new)]
     names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
@@ -328,35 +331,40 @@ def _bring_cells_forward(
     delta = merged(
         [changes(sides[0], sides[1], kind, where.groups) for kind in range(len(AREA_KINDS))], keep_empty=True
     )
-    drawn, gone = bring_forward(run.id, base.layers, delta, inventories, names)
+    drawn, gone, more = bring_forward(run.id, base.layers, delta, inventories, names)
     whole = whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
     if write_cells(run.id, drawn, names, closed=whole, gone=gone) > 1000:
         learn_cells()
+    return more
 
 
 def _others_of(run: ReconciliationRun, ledger: Ledger, lots: Array, changed: Sequence[int]) -> Sweep:
     """A look over the lines of some lots that did not change."""
     sweep = _sweep(run, ledger)
-    for where, given in _of_lots(lots):
-        for lines in line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", where, given):
-            same = lines[~np.isin(lines["id"], changed)]
-            sweep.add(same, amounts(same, ledger.parameters))
+    for lines in _both_told(ledger, lots):
+        same = lines[~np.isin(lines["id"], changed)]
+        sweep.add(same, amounts(same, ledger.parameters))
     return sweep
 
 
-def _of_lots(lots: Array) -> Iterator[tuple[str, list[Any]]]:
-    """Conditions that together hold for every line of some lots, and for few others; apart by which of the parties is named, so
-    that each can be found by key."""
-    for sent in (True, False):
-        for came in (True, False):
-            mine = lots[((lots["shipper"] > 0) == sent) & ((lots["consignee"] > 0) == came)]
-            if not len(mine):
-                continue
-            where, given = of_scopes(np.unique(mine["scope"]).tolist())
-            for named, column in ((sent, "shipper"), (came, "consignee")):
-                where += f" AND {column}_id = ANY(%s)" if named else f" AND {column}_id IS NULL"
-                given += [np.unique(mine[column]).tolist()] if named else []
-            yield f"{where} AND quantity_by_shipper IS NOT NULL AND quantity_by_receiver IS NOT NULL", given
+def _both_told(ledger: Ledger, lots: Array) -> Iterator[Array]:
+    """Every line of some lots that both ends report, each once, and few others; by one of the parties, so that they are found by
+    key."""
+    at, synthetic = ledger.at, ledger.parameters.records == "synthetic"
+    told = "quantity_by_shipper IS NOT NULL AND quantity_by_receiver IS NOT NULL"
+    received, sent = lots["consignee"] > 0, (lots["consignee"] == 0) & (lots["shipper"] > 0)
+    for named, end, among in (
+        (received, "consignee", told),
+        (sent, "shipper", f"consignee_id IS NULL AND {told}"),
+    ):
+        pairs = np.unique(lots[named][[end, "scope"]])
+        yield lines_of(at, synthetic, f"{end}_id", pairs[end], pairs["scope"], among)
+    of_nobody = np.unique(lots["scope"][~received & ~sent]).tolist()
+    if of_nobody:
+        where, given = of_scopes(of_nobody)
+        yield from line_chunks(
+            at, synthetic, f"{where} AND shipper_id IS NULL AND consignee_id IS NULL AND {told}", given
+        )
 
 
 def _overlapping(chains: Array, ledger: Ledger) -> Array:
@@ -374,40 +382,24 @@ def _overlapping(chains: Array, ledger: Ledger) -> Array:
 
 
 def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array) -> Array:
-    """Those of some chains whose balance falls below zero. Only chains from which something went can; the others are not read."""
-    makers = ledger.makers
-    mine = [row for row in chains.tolist() if row[0] or makers.get(row[2]) != row[1]]
+    """Those of some chains whose balance falls below zero. Of chains from which nothing went what came in is not read."""
+    at, synthetic = ledger.at, ledger.parameters.records == "synthetic"
+    maker = np.array([ledger.makers.get(scope, 0) for scope in chains["scope"].tolist()], np.int64)
+    followed = chains[chains["site"] | (chains["holder"] != maker)]
     found = []
     for at_site, (sender, receiver) in ((False, ("shipper", "consignee")), (True, ("origin", "destination"))):
-        sent = _sending(
-            ledger, f"{sender}_id", [(holder, scope) for site, holder, scope in mine if site == at_site]
-        )
-        if not sent:
-            continue
-        where, given = of_scopes(sorted({scope for _, scope in sent}))
-        holders = sorted({holder for holder, _ in sent})
-        near = f"({sender}_id = ANY(%s) OR {receiver}_id = ANY(%s)) AND {where}"
+        mine = followed[followed["site"] == at_site]
+        sent = lines_of(at, synthetic, f"{sender}_id", mine["holder"], mine["scope"])
+        sending = np.unique(sent[[sender, "scope"]])
+        came = lines_of(at, synthetic, f"{receiver}_id", sending[sender].astype(np.int64), sending["scope"])
+        lines = np.concatenate([sent, came])
+        lines = lines[np.unique(lines["id"], return_index=True)[1]]  # between two of them: read twice
         sweep = _sweep(run, ledger)
-        for lines in line_chunks(
-            run.as_known_at, run.parameters["records"] == "synthetic", near, [holders, holders, *given]
-        ):
-            sweep.add(lines, amounts(lines, ledger.parameters))
+        sweep.add(lines, amounts(lines, ledger.parameters))
         low = sweep.overdrawn()
         found.append(low[low["site"] == at_site])
-    below = np.concatenate(found) if found else np.empty(0, CHAIN)
+    below = np.concatenate(found)
     return below[np.isin(below, chains)]
-
-
-def _sending(ledger: Ledger, column: str, asked: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
-    """Those holders and scopes of which some line went out."""
-    if not asked:
-        return set()
-    rows = ledger.known(Shipment).filter(
-        ledger.of_world(), **{f"{column}__in": {holder for holder, _ in asked}}
-    )
-    found = rows.order_by().values_list(column, "chip_id", "family_id").distinct()
-    sent = {(holder, chip * 2 if chip else family * 2 + 1) for holder, chip, family in found}
-    return sent & set(asked)
 
 
 def _draw_up(
