@@ -49,6 +49,7 @@ from tracker.reconciliation.books import (
     Law,
     Parameters,
     RecordRef,
+    Scope,
 )
 from tracker.reconciliation.result import finding
 from tracker.reconciliation.tabulate import MOST_ROWS, running
@@ -518,10 +519,18 @@ def _ratios(rule: Rule, cap: Cap, bench: _Bench) -> list[Finding]:
     commodities: dict[str, list[ChipRow]] = defaultdict(list)
     for chip in sorted(bench.books.chips.values(), key=lambda row: row.ref.id):
         commodities[chip.commodity or chip.slug].append(chip)
-    flows = [flow for flow in bench.books.flows if flow.use == "ratio"]
-    if not flows:
-        return []
-    found = (_ratio(rule, cap, commodities[name], flows, bench) for name in sorted(commodities))
+    # flows by scope, which are few: each commodity looks only at those that may be of it
+    flows: dict[Scope, list[FlowRow]] = defaultdict(list)
+    for flow in bench.books.flows:
+        if flow.use == "ratio":
+            flows[flow.scope].append(flow)
+    found = []
+    for name in sorted(commodities) if flows else ():
+        ids = {chip.ref.id for chip in commodities[name]}
+        near = [scope for scope in flows if not scope.members or scope.members & ids]
+        found.append(
+            _ratio(rule, cap, commodities[name], [flow for scope in near for flow in flows[scope]], bench)
+        )
     return [made for made in found if made is not None]
 
 
