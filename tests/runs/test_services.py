@@ -220,8 +220,8 @@ def test_between_its_steps_a_share_sees_that_its_run_was_cancelled(monkeypatch):
         elsewhere.join()
         return real(self, *share)
 
-    real = services.Ledger.books
-    monkeypatch.setattr(services.Ledger, "books", judge_and_cancel)
+    real = services.Ledger.pieces
+    monkeypatch.setattr(services.Ledger, "pieces", judge_and_cancel)
     outcomes = [runs.carry_out(pk) for pk in services.unfinished_shares(row.id)]
     first = outcomes.index("over")
     assert set(outcomes[:first]) == {"done"}, "lines, which are read otherwise"
@@ -239,7 +239,7 @@ def test_a_share_that_the_database_broke_off_is_left_for_another_try(monkeypatch
             cursor.execute("SET LOCAL statement_timeout = 1; SELECT pg_sleep(5)")
 
     with monkeypatch.context() as patch:
-        patch.setattr(services.Ledger, "books", broken)
+        patch.setattr(services.Ledger, "pieces", broken)
         with pytest.raises(OperationalError):
             runs.carry_out(share.id)
     share.refresh_from_db()

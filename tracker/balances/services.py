@@ -30,6 +30,7 @@ from tracker.balances.models import BalanceArea, BalanceScope
 from tracker.balances.querysets import standing_cells
 from tracker.balances.reading import EPOCH, Array
 from tracker.core.columns import HEADER, TRAILER, Column, packed
+from tracker.core.copying.services import copying
 from tracker.core.countries import COUNTRIES
 from tracker.core.models import RecordVersion
 from tracker.core.quantity import SIGNIFICANT_DIGITS
@@ -225,10 +226,7 @@ def _month_days(months: Array) -> Array:
 
 def _copy_in(table: str, columns: Sequence[Column], rows: Columns, null: frozenset[str]) -> None:
     names = ", ".join(name for name, _ in columns)
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)") as copy,
-    ):
+    with copying(f"COPY {table} ({names}) FROM STDIN (FORMAT binary)") as copy:
         copy.write(HEADER)
         copy.write(packed(rows, columns, null))
         copy.write(TRAILER)

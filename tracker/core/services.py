@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.apps import apps
-from django.db import connection, models, transaction
+from django.db import connection, transaction
 from django.db.utils import OperationalError
 
 from tracker.core.errors import CannotReconcile
@@ -107,30 +107,3 @@ def changes_between(since: datetime, at: datetime) -> Changes:
             [tables, since, at],
         )
         return Changes(written, frozenset(name for (name,) in cursor.fetchall()))
-
-
-# --- writing many rows ------------------------------------------------------------------------------------------------------
-
-
-def copy_in(rows: Sequence[models.Model]) -> None:
-    """Write new rows of one model with COPY, several times as fast as ``bulk_create``; each gets its ``pk``.
-
-    Field defaults and triggers work as they always do; signals are not sent.
-    """
-    if not rows:
-        return
-    model = type(rows[0])
-    fields = model._meta.concrete_fields
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
-            [model._meta.db_table, model._meta.pk.column, len(rows)],
-        )
-        for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = pk
-        with cursor.copy(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copy:
-            for row in rows:
-                copy.write_row(
-                    [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-                )

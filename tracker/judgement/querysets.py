@@ -24,6 +24,7 @@ from django.db.backends.utils import CursorWrapper
 from tracker.chips.models import ChipFamily, ChipFamilyMember
 from tracker.chips.services import specs_known_at
 from tracker.chips.specs import ChipSpec
+from tracker.core.copying.services import copy_into
 from tracker.core.countries import COUNTRIES
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
@@ -261,9 +262,7 @@ class _Judging:
         return self.cursor.fetchall() if self.cursor.description else []
 
     def _copy(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self.cursor.copy(f"COPY {self.name}_{table} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+        copy_into(f"{self.name}_{table}", rows)
         self._sql(f"ANALYZE {self.name}_{table}")
 
     def _number(self, verdict: Verdict) -> int:

@@ -320,12 +320,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The rules with what they read: specifications, stakes, and the records behind the rules by rule id."""
+    """The rules with what they read: specifications, stakes, and the records behind the rules by rule id. ``traded``: ids of the
+    chips whose ratios are asked for, if not all."""
 
     rules: RuleBook
     specs: Mapping[int, ChipSpec] = field(default_factory=dict)
     stakes: tuple[Stake, ...] = ()
     records: Mapping[str, Sequence[tuple[Period, RecordRef, str]]] = field(default_factory=dict)
+    traded: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -517,8 +517,10 @@ def _row(step: _Step) -> tuple[str | float | int | None, ...]:
 def _ratios(rule: Rule, cap: Cap, bench: _Bench) -> list[Finding]:
     """One finding at most for each commodity that was exported while the rule held."""
     commodities: dict[str, list[ChipRow]] = defaultdict(list)
+    asked = bench.law.traded
     for chip in sorted(bench.books.chips.values(), key=lambda row: row.ref.id):
-        commodities[chip.commodity or chip.slug].append(chip)
+        if asked is None or chip.ref.id in asked:
+            commodities[chip.commodity or chip.slug].append(chip)
     # flows by scope, which are few: each commodity looks only at those that may be of it
     flows: dict[Scope, list[FlowRow]] = defaultdict(list)
     for flow in bench.books.flows:

@@ -60,6 +60,7 @@ from tracker.reconciliation.books import (
     MovementRow,
     Parameters,
     RecordRef,
+    Scope,
 )
 from tracker.reconciliation.position import house, movement_label
 from tracker.reconciliation.result import finding
@@ -154,16 +155,16 @@ class _Desk:
         spoken = {scopes.key(row.scope): row.scope for row in self.lines.values()}
         return [self._terms(key, item, spoken) for key, item in self.items.items()]
 
-    def _terms(self, key: str, item: LicenceRow, spoken: Mapping[str, object]) -> Terms:
+    def _terms(self, key: str, item: LicenceRow, spoken: Mapping[str, Scope]) -> Terms:
         covered: frozenset[str] = frozenset()
         if (
             item.scope is not None and item.reported.unit not in BASES
         ):  # an amount of computing power may be of any chip
             own = scopes.key(item.scope)
             covered = frozenset(
-                scopes.key(row.scope)
-                for row in self.lines.values()
-                if scopes.may_overlap(item.scope, row.scope, self.books.chips)
+                key
+                for key, scope in spoken.items()
+                if scopes.may_overlap(item.scope, scope, self.books.chips)
             ) | {own}
         return Terms(
             id=key,

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 import orjson
 from django.db import connection
 
+from tracker.core.copying.services import copy_in
 from tracker.core.quantity import stored
-from tracker.core.services import copy_in
 from tracker.reconciliation import lifecycle
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Section

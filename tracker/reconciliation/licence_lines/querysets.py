@@ -18,6 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from tracker.core.copying.services import copy_into
 from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
 from tracker.licences.models import Licence
 from tracker.reconciliation.books import Books
@@ -162,9 +163,7 @@ def _filled(cursor: CursorWrapper, table: str, columns: str, rows: Iterable[Sequ
     """A temporary table with these rows."""
     cursor.execute(f"DROP TABLE IF EXISTS {table}")
     cursor.execute(f"CREATE TEMPORARY TABLE {table} ({columns}) ON COMMIT DROP")
-    with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+    copy_into(table, rows)
     cursor.execute(f"ANALYZE {table}")
 
 

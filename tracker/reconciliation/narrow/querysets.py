@@ -30,8 +30,14 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
     if kind == "verdict":  # sums of one scope each
         told = {scopes.key(ledger.numbered_scopes[number]) for number in _only(ledger).scopes}
         return [pk for pk, area, scope in rows if area not in areas or scope not in told]
-    # limits on a ratio hold all exports of a commodity against all of its deliveries elsewhere: they are looked at whole
-    return [pk for pk, area, scope in rows if area not in areas and (kind != "limit" or scope == "any")]
+    ratios = {
+        f"chip:{ledger.chips[pk].slug}" for name in ledger.commodities_asked for pk in ledger.commodities[name]
+    } if kind == "limit" else set()  # fmt: skip
+    return [
+        pk
+        for pk, area, scope in rows
+        if (area not in areas if scope == "any" or kind != "limit" else scope not in ratios)
+    ]
 
 
 def _without_licences(base: ReconciliationRun, codes: list[str], ledger: Ledger) -> list[int]:

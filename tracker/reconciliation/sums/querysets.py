@@ -101,26 +101,31 @@ class Sums(Records):
         """
         orgs: set[int] = set()
         countries: set[str] = set()
-        ratio = Q(pk__in=[])
         for rule in self.rules.rules:
             for cap in rule.quantity_caps:
                 if not cap.evaluated:
                     continue
-                if cap.kind == "ratio" and cap.of:
-                    ratio |= self._traded(cap, index, count)
-                elif cap.per == "country":
+                if cap.kind == "ratio":
+                    continue
+                if cap.per == "country":
                     countries |= self._countries_at(cap, rule.period)
                 else:
                     orgs |= self._consignees_at(cap, rule.period)
         orgs = {pk for pk in orgs if self.owner_components.get(pk, pk) % count == index}
         aliases = self._aliases
         countries = {code for code in countries if int(aliases.get(code, code), 36) % count == index}
+        names = sorted(self.commodities_asked)[index::count]
+        chips = frozenset(chip for name in names for chip in self.commodities[name])
         flows = (
             *self.flows(Q(consignee_id__in=orgs), "consignee"),
             *self.flows(Q(destination_country__in=countries), "country"),
-            *self.flows(ratio, "ratio"),
+            *(
+                self.flows(self._may_be_of(chips) & Q(destination_country__in=self._both_sides), "ratio")
+                if chips
+                else ()
+            ),
         )
-        law = Law(self.rules, self.specs, self.parties.stakes, self.rule_records)
+        law = Law(self.rules, self.specs, self.parties.stakes, self.rule_records, chips)
         books = self._assembled((), (), {}, licences=())
         owners = {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
         people = {**books.organizations, **self.organizations(orgs | owners)}
@@ -197,19 +202,63 @@ class Sums(Records):
             members[key].add(org)
         return {org for key, total in totals.items() if total >= _least(cap) for org in members[key]}
 
-    def _traded(self, cap: Cap, index: int, count: int) -> Q:
-        """Lines of either side of a ratio, of the chips of this share that went to the limited side at all."""
-        assert cap.of is not None
-        top, bottom = (self._codes(scope.destinations) for scope in (cap.scope, cap.of))
-        pairs = self._lines.filter(destination_country__in=top).order_by().values_list("chip_id", "family_id")
-        tied = {
-            self.scope_components["chip" if chip else "family", chip or family]
-            for chip, family in pairs.distinct()
-        }
-        mine = [key for key, name in self.scope_components.items() if name in tied and name % count == index]
-        where = Q(chip_id__in=[pk for kind, pk in mine if kind == "chip"])
-        where |= Q(family_id__in=[pk for kind, pk in mine if kind == "family"])
-        return where & Q(destination_country__in=top | bottom)
+    # --- limits on a ratio, for each commodity -------------------------------------------------------------------
+
+    @cached_property
+    def _ratios(self) -> list[tuple[set[str], set[str]]]:
+        """The countries on either side of each ratio that a rule limits."""
+        return [
+            (self._codes(cap.scope.destinations), self._codes(cap.of.destinations))
+            for rule in self.rules.rules
+            for cap in rule.quantity_caps
+            if cap.evaluated and cap.kind == "ratio" and cap.of
+        ]
+
+    @property
+    def _both_sides(self) -> set[str]:
+        return set().union(*(one | other for one, other in self._ratios))
+
+    @cached_property
+    def commodities(self) -> dict[str, list[int]]:
+        """Commodity -> ids of its chips; a chip of which not all is known stands for itself."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for pk, chip in sorted(self.chips.items()):
+            found[chip.commodity or chip.slug].append(pk)
+        return found
+
+    @cached_property
+    def commodities_asked(self) -> set[str]:
+        """Commodities that went to the limited side of a ratio; where only lines changed, of those the ones that such a line on
+        either side may be of."""
+        if not self._ratios:
+            return set()
+        limited = set().union(*(one for one, _ in self._ratios))
+        pairs = (
+            self._lines.filter(destination_country__in=limited).order_by().values_list("chip_id", "family_id")
+        )
+        asked = self._commodities_of(
+            {chip * 2 if chip else family * 2 + 1 for chip, family in pairs.distinct()}
+        )
+        if self.only is not None:
+            near = {line.scope for line in self.only.lines if line.destination_country in self._both_sides}
+            asked &= self._commodities_of(near)
+        return asked
+
+    def _commodities_of(self, numbers: Iterable[int]) -> set[str]:
+        """The commodities that units of these scopes may be of."""
+        found: set[str] = set()
+        for number in numbers:
+            members = self.numbered_scopes[number].members
+            if not members:
+                return set(self.commodities)
+            found |= {self.chips[pk].commodity or self.chips[pk].slug for pk in members if pk in self.chips}
+        return found
+
+    def _may_be_of(self, chips: frozenset[int]) -> Q:
+        """Lines of scopes that may hold one of these chips."""
+        near = [key for key, scope in self.scopes.items() if not scope.members or scope.members & chips]
+        where = Q(chip_id__in=[pk for kind, pk in near if kind == "chip"])
+        return where | Q(family_id__in=[pk for kind, pk in near if kind == "family"])
 
     def _codes(self, places: Iterable[str]) -> set[str]:
         """Country codes of groups, sets and codes, on any day."""

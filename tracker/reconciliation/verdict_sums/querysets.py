@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.backends.utils import CursorWrapper
 from django.db.models import F, Q, QuerySet
 
+from tracker.core.copying.services import copy_into
 from tracker.core.period import quarter
 from tracker.judgement.querysets import judged_ledger
 from tracker.licences.models import LicenceItem
@@ -171,10 +172,8 @@ class VerdictSums(Sums):
             if may_overlap(self.numbered_scopes[item], self.numbered_scopes[number], self.chips)
         ]
         least = [(number, self.material[number]) for number in numbers if number in self.material]
-        for table, rows in (("tied", tied), ("material", least)):
-            with cursor.copy(f"COPY rule_{table} FROM STDIN") as copy:
-                for row in rows:
-                    copy.write_row(row)
+        copy_into("rule_tied", tied)
+        copy_into("rule_material", least)
         columns = {
             "consignee": F("licence__consignee_id"), "end_user": F("licence__end_user_id"),
             "country": F("licence__destination_country"), "valid_from": F("licence__valid_from"),

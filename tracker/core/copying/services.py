@@ -1,0 +1,47 @@
+"""Writing many rows with PostgreSQL's COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, models
+
+
+@contextmanager
+def copying(statement: str) -> Iterator[Any]:
+    """A COPY under way, to write to; what goes wrong is raised as Django's errors, as from any other statement."""
+    with connection.wrap_database_errors, connection.cursor() as cursor, cursor.copy(statement) as copy:
+        yield copy
+
+
+def copy_into(table: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows of all columns of a table."""
+    with copying(f"COPY {table} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def copy_in(rows: Sequence[models.Model]) -> None:
+    """Write new rows of one model, several times as fast as ``bulk_create``; each gets its ``pk``.
+
+    Field defaults and triggers work as they always do; signals are not sent.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    fields = model._meta.concrete_fields
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            [model._meta.db_table, model._meta.pk.column, len(rows)],
+        )
+        for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = pk
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    with copying(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copy:
+        for row in rows:
+            copy.write_row(
+                [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+            )
