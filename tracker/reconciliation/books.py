@@ -178,6 +178,23 @@ class MovementRow:
     kind: str = "transfer"  # transfer | production | retirement
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleRow(MovementRow):
+    """Lines that the claims of its books do not tell apart, added up by the database: read as one movement.
+
+    It bears the name, unit and source of the ``largest`` of its ``lines``; all need a licence, or none does. Its days run from
+    the first to the last of theirs; parties, sites and countries that no claim asks about are left out.
+    ``chips``: their sum, 0 where they cannot be counted. ``systematic``: sum of the errors that their house makes alike;
+    ``random``: variance of the others.
+    """
+
+    largest: MovementRow
+    lines: int
+    chips: float
+    systematic: float
+    random: float
+
+
 @dataclass(frozen=True, slots=True)
 class LicenceRow:
     """One item of a licence: so many chips of a scope, for a party or country, while valid."""

@@ -9,16 +9,26 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
+from math import sqrt
+from typing import Protocol
 
 from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
 from tracker.core.quantity import NotComparable, Quantity, Total, total
 from tracker.reconciliation import scopes
-from tracker.reconciliation.books import Books, ClaimRow, LicenceRow, MovementRow, Parameters, Scope
-from tracker.reconciliation.explain import cited, figure, when
+from tracker.reconciliation.books import (
+    Books,
+    BundleRow,
+    ClaimRow,
+    LicenceRow,
+    MovementRow,
+    Parameters,
+    Scope,
+)
+from tracker.reconciliation.explain import chips, cited, counted, figure, when
 
 COUNTED = ("reported", "in transit", "received")
 GONE = (*COUNTED, "seized")
@@ -42,7 +52,24 @@ class Area:
         return f"{self.kind}:{self.slug}"
 
 
-def area_of(claim: ClaimRow, books: Books) -> Area | None:
+class Placed(Protocol):
+    """What a claim says of where its chips are."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def subject_id(self) -> int | None: ...
+    @property
+    def counterparty_id(self) -> int | None: ...
+    @property
+    def site_id(self) -> int | None: ...
+    @property
+    def destination_country(self) -> str: ...
+    @property
+    def scope(self) -> Scope | None: ...
+
+
+def area_of(claim: Placed, books: Books) -> Area | None:
     """Where a claim's chips are said to be: its site, else whoever received them, else the destination country.
 
     Groups of unnamed buyers are no place; their claims are about the country. None: the claim names no place at all.
@@ -65,7 +92,7 @@ def seller_of(claim: ClaimRow, books: Books) -> int | None:
     return seller if row and not row.is_aggregate else None
 
 
-def _receiver_id(claim: ClaimRow, books: Books) -> int | None:
+def _receiver_id(claim: Placed, books: Books) -> int | None:
     """The subject of a purchase or holding; the counterparty of a sale. A shipment's vendor is never its receiver."""
     if claim.kind not in SELLER_IS_SUBJECT:
         return claim.subject_id
@@ -147,6 +174,11 @@ class Line:
     quantity: Quantity
     sign: int
     sure: bool
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the ledger it stands for."""
+        return self.movement.lines if isinstance(self.movement, BundleRow) else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +286,8 @@ class Shelf:
     def quantity(self, movement: MovementRow) -> Quantity | NotComparable:
         if movement.ref.id not in self._quantities:
             read = quantity(movement.reported, self.parameters, house(movement))
+            if isinstance(movement, BundleRow) and isinstance(read, Quantity):
+                read = replace(read, mu=movement.chips, ss=movement.systematic, sr=sqrt(movement.random))
             self._quantities[movement.ref.id] = read
         return self._quantities[movement.ref.id]
 
@@ -352,11 +386,24 @@ class Shelf:
         return _Entry(m, self.quantity(m), -1, bool(left) and within, dispatch_days(m))
 
     def label(self, line: Line) -> str:
-        """:func:`movement_label`, made once for each movement."""
-        pk = line.movement.ref.id
+        """:func:`movement_label`, made once for each movement; of a bundle its largest line's, with what stands behind it."""
+        movement, pk = line.movement, line.movement.ref.id
         if pk not in self._labels:
-            self._labels[pk] = movement_label(line.movement, line.quantity)
+            self._labels[pk] = (
+                self._bundle_label(movement)
+                if isinstance(movement, BundleRow)
+                else movement_label(movement, line.quantity)
+            )
         return self._labels[pk]
+
+    def _bundle_label(self, bundle: BundleRow) -> str:
+        read = quantity(bundle.largest.reported, self.parameters, house(bundle))
+        assert isinstance(read, Quantity)  # a bundle that cannot be counted is no line of a book
+        label = movement_label(bundle.largest, read)
+        if bundle.lines == 1:
+            return label
+        further = counted(bundle.lines - 1, "further line")
+        return f"{label}; the largest of its kind, with {further} {chips(bundle.chips)} in all"
 
 
 # --- licences --------------------------------------------------------------------------------------------------------

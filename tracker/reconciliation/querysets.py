@@ -1,7 +1,7 @@
 """Reading the ledger for a run: one query for each kind of record, as known at the run's instant, cut to one partition.
 
 What comes out are the plain values of ``books``. Partitions are cut so that whatever a check holds against one another lies in
-one partition: claims by connected component of (subject, declared conflict, echo); movements by scope or by consignee; sites by
+one partition: claims by connected component of (area, declared conflict, echo); movements by scope or by consignee; sites by
 their id.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tracker.core.errors import CannotReconcile
 from tracker.reconciliation.books import Books, Parameters
+from tracker.reconciliation.bundles.querysets import Bundles
 from tracker.reconciliation.licence_lines.querysets import LicenceLines
 from tracker.reconciliation.models import GOING, ReconciliationRun
 
@@ -22,7 +23,7 @@ LINES = "lines"
 
 
 @dataclass
-class Ledger(LicenceLines):
+class Ledger(Bundles, LicenceLines):
     """The ledger as known at one instant, read piece by piece and only once."""
 
     def pieces(self, kind: str, index: int, count: int) -> Generator[Books]:

@@ -101,16 +101,22 @@ def is_inconclusive(mdg_sq: float | None) -> bool:
 def weakest_indispensable(evidence: Sequence[Evidence], grades: Sequence[str], gap: float | None) -> str:
     """The weakest grade among records without which the finding would not stand (``grades`` runs beside ``evidence``).
 
-    A record is dispensable when it bears less than 5 % of both the difference and its variance.
+    Records of one role, grade and direction are weighed together: many small ones may bear what none of them bears alone. They
+    are dispensable when they bear less than 5 % of both the difference and its variance.
     """
+    weights: dict[tuple[str, str, bool], tuple[list[float], list[float]]] = {}
+    for row, grade in zip(evidence, grades, strict=True):
+        if grade:
+            alike = row.role, grade, (row.contribution or 0.0) < 0
+            parts, shares = weights.setdefault(alike, ([], []))
+            if row.contribution is not None:
+                parts.append(row.contribution)
+            shares.append(row.variance_share or 0.0)
     needed = [
         grade
-        for row, grade in zip(evidence, grades, strict=True)
-        if grade
-        and (
-            (row.variance_share or 0) >= INDISPENSABLE_SHARE
-            or (row.contribution is not None and abs(row.contribution) >= INDISPENSABLE_SHARE * abs(gap or 0))
-        )
+        for (_, grade, _), (parts, shares) in weights.items()
+        if math.fsum(shares) >= INDISPENSABLE_SHARE
+        or (parts and abs(math.fsum(parts)) >= INDISPENSABLE_SHARE * abs(gap or 0))
     ]
     return max(needed, default="")
 

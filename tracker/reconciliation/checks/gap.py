@@ -242,7 +242,7 @@ def _tested(
         claim=f"{claim_label(claim, amount)}" + (f" ({claim.allegation})" if claim.allegation else ""),
         licences=tuple(row.label for row in licence_rows if row.role == "licence"), h100e=h100e,
         is_family=scope.kind == "family", echoes=len(echoes), at_least=position.at_least, readings=_readings(position),
-        in_transit=any(line.movement.status == "in transit" for line in position.lines), lines=len(lines),
+        in_transit=any(line.movement.status == "in transit" for line in position.lines), lines=sum(line.lines for line in lines),
         presumed=any(line.movement.received_presumed for line in lines), assumptions=_assumptions(amount, lines),
     )  # fmt: skip
     return finding(

@@ -457,7 +457,8 @@ def _period_story(case: _Case, at: int, judged: _Judged, surprising: bool) -> ex
     opening, count, lines = case.opening(at), case.closing[at], reading.lines[at]
     came = math.fsum(line.quantity.mu for line in lines if line.sign > 0)
     left = math.fsum(line.quantity.mu for line in lines if line.sign < 0)
-    into = sum(1 for line in lines if line.sign > 0)
+    into = sum(line.lines for line in lines if line.sign > 0)
+    out = sum(line.lines for line in lines if line.sign < 0)
     declared = explain.listed(explain.cited(row.source) for row in chain.closed)
     return explain.Story(
         compared=f"The book of {chain.scope.name} at {chain.area.name}, {case.periods[at]}, with the count at its end.",
@@ -465,7 +466,7 @@ def _period_story(case: _Case, at: int, judged: _Judged, surprising: bool) -> ex
             f"Opening: {claim_label(opening.claim, opening.amount)}." if opening
             else "Opening: exactly 0, because the chips were not shipped before.",
             f"Came in: {explain.chips(came)} in {explain.counted(into, 'movement')}. "
-            f"Left: {explain.chips(left)} in {explain.counted(len(lines) - into, 'movement')}.",
+            f"Left: {explain.chips(left)} in {explain.counted(out, 'movement')}.",
             f"Book at the end: {explain.chips(reading.balances.book[at])}.",
             f"Count: {claim_label(count.claim, count.amount)}.",
             f"The book was declared whole: {declared}.",

@@ -141,7 +141,17 @@ def _against_claim(
     step = total([(1.0, amount), (-1.0, higher.amount)])
     row = Evidence(claim.ref, claim.status, claim_label(claim, amount), amount.mu)
     return _judged(
-        area, lower.scope, claim.status, claim.slug, step, [row], [amount.grade], higher, books, parameters
+        area,
+        lower.scope,
+        claim.status,
+        claim.slug,
+        step,
+        [row],
+        [amount.grade],
+        [1],
+        higher,
+        books,
+        parameters,
     )
 
 
@@ -166,6 +176,7 @@ def _against_ledger(area: Area, limit: _Figure, shelf: Shelf) -> list[Finding]:
             step,
             rows,
             grades,
+            [line.lines for line in lines],
             limit,
             shelf.books,
             shelf.parameters,
@@ -181,6 +192,7 @@ def _judged(
     step: Total,
     lower: list[Evidence],
     grades: list[str],
+    counts: list[int],
     higher: _Figure,
     books: Books,
     parameters: Parameters,
@@ -209,7 +221,8 @@ def _judged(
     cap = "medium" if higher.rung == 0 else "critical"
     size = explain.magnitude(step.mu, h100e, sq)
     figures = [f"{standing.capitalize()}: {row.label}." for row in named[: explain.FEW]]
-    more = len(named) - len(figures)
+    told = {row.ref: count for row, count in zip(lower, counts, strict=True)}
+    more = sum(told[row.ref] for row in named[explain.FEW :])
     story = explain.Story(
         compared=f"What is {standing} of {scope.name} for {area.name}, with what is {higher.claim.status}, all to {higher.day}.",
         sides=(*figures, *((

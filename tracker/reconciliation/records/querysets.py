@@ -24,12 +24,14 @@ from tracker.reconciliation.books import (
     LicenceRow,
     MovementRow,
     RecordRef,
+    Scope,
     SiteRow,
     SourceRow,
     VerdictRow,
 )
 from tracker.reconciliation.catalogue.querysets import as_float
 from tracker.reconciliation.inventories import HELD
+from tracker.reconciliation.position import area_of
 from tracker.reconciliation.reference.querysets import Reference, smallest_in_component
 from tracker.reconciliation.verdicts import verdicts
 from tracker.shipments.models import Shipment
@@ -41,6 +43,18 @@ _FLOW_KINDS = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a claim says of where its chips are."""
+
+    kind: str
+    subject_id: int | None
+    counterparty_id: int | None
+    site_id: int | None
+    destination_country: str
+    scope: Scope | None
+
+
 @dataclass
 class Records(Reference):
     """Records by partition: what a check holds against one another lies in one of them."""
@@ -49,29 +63,29 @@ class Records(Reference):
 
     @cached_property
     def claim_components(self) -> dict[int, int]:
-        """claim id -> the smallest claim id of all claims tied to it by subject, declared conflict or echo."""
+        """claim id -> the smallest claim id of all that are held together: claims about one area, declared to conflict, or
+        repeating one another."""
         fields = (
-            "id",
-            "subject_id",
-            "data_center_id",
-            "echo_of_id",
-            "subject__is_aggregate",
-            "destination_country",
-        )
+            "id", "echo_of_id", "kind", "subject_id", "counterparty_id", "data_center_id", "destination_country", "chip_id",
+            "family_id",
+        )  # fmt: skip
         rows = list(self.known(Claim).filter(self.of_world()).order_by("id").values_list(*fields))
+        people = self.organizations({pk for row in rows for pk in row[3:5]})
+        books = Books(as_of=self.as_of, chips=self.chips, organizations=people)
         nodes: dict[Any, int] = {}
         edges: list[tuple[int, int]] = []
 
         def node(name: Any) -> int:
             return nodes.setdefault(name, len(nodes))
 
-        for pk, subject, site, echo_of, aggregate, country in rows:
-            ties: list[tuple[Any, ...]] = [("claim", echo_of)] if echo_of else []
-            ties += [("site", site)] if site else []
-            ties += [("org", subject)] if subject and not aggregate else []
-            ties += [("country", country, subject)] if not subject or aggregate else []
-            edges += [(node(("claim", pk)), node(tie)) for tie in ties]
-            node(("claim", pk))
+        for pk, echo_of, kind, subject, counterparty, site, country, chip, family in rows:
+            told = _Told(kind, subject, counterparty, None, country, self.scope(chip, family))
+            area = None if site else area_of(told, books)
+            # where no area is named, one claim may still repeat another that names the same parties
+            place = ("site", site) if site else area.key if area else (subject, counterparty, country)
+            edges.append((node(("claim", pk)), node(("place", place))))
+            if echo_of:
+                edges.append((node(("claim", pk)), node(("claim", echo_of))))
         for claim, other in self.known(ClaimConflict).values_list("claim_id", "other_id"):
             edges.append((node(("claim", claim)), node(("claim", other))))
         return smallest_in_component(nodes, edges, "claim")
@@ -313,25 +327,6 @@ class Records(Reference):
                     verdict, rules=self._rule_refs(verdict.rule_ids, movement.shipped)
                 )
         return found
-
-    def _by_claim_subject(self, index: int, count: int) -> Books:
-        ids = [pk for pk, component in self.claim_components.items() if component % count == index]
-        claims = self.claims(Q(id__in=ids))
-        subjects = {c.subject_id for c in claims} - {None}
-        sites = self.sites(c.site_id for c in claims)
-        around = set(sites) | {part for site in sites.values() for part in site.parts}
-        people = self.organizations([*subjects, *(c.counterparty_id for c in claims)])
-        owners = {pk for pk in subjects if pk in people and not people[pk].is_aggregate}
-        countries = {
-            c.destination_country for c in claims if not c.subject_id or people[c.subject_id].is_aggregate
-        } - {""}
-        owners |= {c.counterparty_id for c in claims if c.counterparty_id}
-        movements = self.movements(
-            Q(consignee_id__in=owners) | Q(end_user_id__in=owners) | Q(shipper_id__in=owners)
-            | Q(destination_id__in=around) | Q(origin_id__in=around)
-            | Q(destination_country__in=countries) | Q(origin_country__in=countries)
-        )  # fmt: skip
-        return self._assembled(claims, movements, {**sites, **self.sites(around)}, judged=True)
 
     def _by_scope(self, index: int, count: int) -> Books:
         return self._assembled(self.claims(self._share_of_scopes(index, count)), (), {})
