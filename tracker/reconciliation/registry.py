@@ -6,8 +6,8 @@ cases it can compute. Its docstring is its page in the documentation. To add a c
 
 ``PARTITION`` says what the books handed to ``find`` must hold together:
 
-- ``claim_subject``: claims tied by subject, site, declared conflict or echo, with all movements into and
-  out of their areas;
+- ``claim_subject``: claims about one area, or tied by declared conflict or echo, with all movements into and out of their
+  areas, added up where they are many (``bundles``), and what the rules answer for each;
 - ``consignee``: all movements to a consignee, with their verdicts, and the licences;
 - ``hub``: what came into and left the countries that chips pass through, added up by route and month, with the claims about
   those countries;
