@@ -276,8 +276,9 @@ class Bundles(Sums):
                 ),
                 [
                     sorted(one.parties | one.operators), sorted(one.parties | one.operators | one.sellers), sorted(one.sites),
-                    sorted(one.countries | one.seats), [day + DAY for day in one.days], 2 * self.parameters.lead_time_days, bool(one.operators),
-                    *given, list(stands), list(stands.values()), list(at_site), list(at_site.values()), *at, *at,
+                    sorted(one.countries | one.seats), [day + DAY for day in one.days],
+                    2 * self.parameters.lead_time_days, bool(one.operators), *given, list(stands), list(stands.values()),
+                    list(at_site), list(at_site.values()), *at, *at,
                 ],
             )  # fmt: skip
             columns = [column[0] for column in cursor.description]
@@ -331,7 +332,8 @@ FROM asked, (
     CASE WHEN l.consignee_id = ANY(a.parties) THEN l.consignee_id END AS consignee,
     CASE WHEN l.end_user_id = ANY(a.parties) THEN l.end_user_id
       WHEN l.end_user_id IS NOT NULL AND l.consignee_id = ANY(a.parties) THEN {somebody} END AS end_user,
-    CASE WHEN l.origin_id = ANY(a.sites) THEN l.origin_id WHEN l.origin_id IS NOT NULL AND a.placed THEN {somewhere} END AS origin,
+    CASE WHEN l.origin_id = ANY(a.sites) THEN l.origin_id
+      WHEN l.origin_id IS NOT NULL AND a.placed THEN {somewhere} END AS origin,
     coalesce(p.stands, CASE WHEN l.destination_id IS NOT NULL AND a.placed THEN {somewhere} END) AS destination,
     CASE WHEN t.sent_from = ANY(a.countries) OR t.sent_from = '' THEN t.sent_from ELSE '{elsewhere}' END AS origin_country,
     CASE WHEN t.sent_to = ANY(a.countries) OR t.sent_to = '' THEN t.sent_to ELSE '{elsewhere}' END AS destination_country,
