@@ -183,6 +183,23 @@ def judged_ledger(
         judging.drop()
 
 
+def answers_in(name: str, lines: Sequence[int]) -> tuple[dict[int, int], dict[int, tuple[Any, ...]]]:
+    """Of a judged ledger under this prefix: the number of the verdict on each of some lines, and of each of those verdicts its
+    answer, decision, result, policy, level, rule ids and missing facts."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT line_id, verdict_id FROM {name}_line JOIN {name}_case USING (case_id) WHERE line_id = ANY(%s)",
+            [list(lines)],
+        )
+        numbers = dict(cursor.fetchall())
+        cursor.execute(
+            "SELECT verdict_id, answer, decision, result, policy, level, rule_ids, missing"
+            f" FROM {name}_verdict WHERE verdict_id = ANY(%s)",
+            [sorted(set(numbers.values()))],
+        )
+        return numbers, {number: tuple(told) for number, *told in cursor.fetchall()}
+
+
 _TABLES = {
     "line": "line_id bigint NOT NULL, case_id bigint NOT NULL",
     "case": "case_id bigint NOT NULL, verdict_id int NOT NULL",

@@ -30,11 +30,11 @@ from tracker.reconciliation.books import (
     LicenceRow,
     MovementRow,
     Scope,
-    VerdictRow,
 )
 from tracker.reconciliation.inventories import scope_number
 from tracker.reconciliation.position import GONE
 from tracker.reconciliation.sums.querysets import Sums
+from tracker.reconciliation.touched import TouchedLine
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import house, read
 
@@ -73,7 +73,7 @@ class Bundles(Sums):
         of shares nor on which components a piece takes together."""
         packs: list[list[_Component]] = [[]]
         large: list[_Component] = []
-        for one in self._components(index, count):
+        for one in self._components(index, count) if self.only is None else self._components_asked:
             if one.lines > self.single_lines:
                 large.append(one)
             elif packs[-1] and sum(other.lines for other in packs[-1]) + one.lines > self.single_lines:
@@ -97,18 +97,6 @@ class Bundles(Sums):
                 cursor.execute(f"CREATE INDEX ON {_JUDGED}_line (line_id)")
             yield
 
-    def _verdicts(self, ids: Sequence[int]) -> dict[int, VerdictRow]:
-        """What the rules say of lines near, by their id."""
-        with connection.cursor() as cursor:
-            cursor.execute(_VERDICTS.format(judged=_JUDGED), [list(ids)])
-            return {
-                line: VerdictRow(
-                    answer=answer, decision=decision, result=result, policy=policy, level=level, rule_ids=tuple(rule_ids),
-                    missing=tuple(missing), reasons=(), citations=(),
-                )
-                for line, answer, decision, result, policy, level, rule_ids, missing in cursor.fetchall()
-            }  # fmt: skip
-
     # --- which lines are near ---------------------------------------------------------------------------------------
 
     def _components(self, index: int, count: int) -> list[_Component]:
@@ -126,6 +114,31 @@ class Bundles(Sums):
         found = [(tuple(rows), asked(rows, books)) for _, rows in sorted(held.items())]
         counts = self._counts(together(one for _, one in found))
         return [_Component(rows, one, self._lines_near(one, counts)) for rows, one in found]
+
+    @cached_property
+    def _components_asked(self) -> list[_Component]:
+        """Of all components those that have a changed line near, then or now."""
+        assert self.only is not None  # it is narrowed
+        lines = self.only.lines
+        return [
+            one for one in self._components(0, 1) if any(self._is_near(line, one.asked) for line in lines)
+        ]
+
+    @property
+    def claims_asked(self) -> set[int]:
+        """Ids of the claims that are held together with one that has a changed line near."""
+        return {claim.ref.id for one in self._components_asked for claim in one.claims}
+
+    def _is_near(self, line: TouchedLine, one: Asked) -> bool:
+        """Whether a line may be near in one of the ways of :meth:`_keys`."""
+        people = {line.shipper, line.consignee, line.end_user}
+        return any(line.scope in self._overlapping[scope] for scope in one.scopes) and not (
+            one.countries.isdisjoint({line.origin_country or line.origin_site_country})
+            and one.countries.isdisjoint({line.destination_country or line.destination_site_country})
+            and one.parties.isdisjoint({*people, line.destination_operator})
+            and one.operators.isdisjoint(people)
+            and one.sites.isdisjoint({line.origin, line.destination})
+        )
 
     def _keys(self, one: Asked) -> tuple[_Key, ...]:
         """The ways in which lines are near: those in which ``position`` finds that they came in or went out, or may have."""
@@ -249,9 +262,7 @@ class Bundles(Sums):
         parts = {site for one in pack for site in one.asked.sites}
         sites = self.sites({*parts, *(row.site_id for row in claims)})
         books = self._assembled(claims, movements, sites, licences=self._every_licence)
-        return (
-            replace(books, verdicts=self._verdicts([row.ref.id for row in movements])) if movements else books
-        )
+        return replace(books, verdicts=self.judged_in(_JUDGED, movements)) if movements else books
 
     def _bundled(self, component: _Component) -> Books:
         """Many lines: added up by all that the claims ask of them."""
@@ -308,10 +319,6 @@ _ALIKE = (
 """What the lines of a bundle have in common beside the stretches in which they left and came."""
 _MONTHS = ", date_trunc('month', coalesce(b.left_last, b.left_first)), date_trunc('month', coalesce(b.came_last, b.came_first))"
 """The errors of a house are drawn afresh after some months, counted by the last day on which a line may have moved."""
-_VERDICTS = """
-SELECT j.line_id, v.answer, v.decision, v.result, v.policy, v.level, v.rule_ids, v.missing
-FROM {judged}_line j JOIN {judged}_case USING (case_id) JOIN {judged}_verdict v USING (verdict_id) WHERE j.line_id = ANY(%s)
-"""
 # The days are those of position.dispatch_days and receipt_days. OFFSET 0 keeps the planner from working out the parts of a row
 # again for each place that names them. The largest line is found by a maximum, since sorting the lines takes longest of all.
 _BUNDLES = """

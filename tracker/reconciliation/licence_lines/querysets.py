@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +30,8 @@ from tracker.shipments.models import Shipment
 
 LINES_PER_PIECE = 10_000
 """Lines read at a time. What is tied together is one piece, however many lines it has."""
+_JUDGED = "draws"
+"""Prefix of the tables that hold the verdicts on lines near licences."""
 
 # ``owner``: whom a line is booked under here: twice the licence it names, or twice the party that a licence names plus one. A
 # line whose consignee and end user are both named by licences ties the two (_PAIRS), so it may stand under either.
@@ -83,13 +86,14 @@ class LicenceLines(VerdictSums):
                 mine[component].append(licence)
         if not mine:
             return
-        with connection.cursor() as cursor:
-            self._find_drawing(cursor, mine)
+        with connection.cursor() as cursor, self._drawing(cursor, mine):
             cursor.execute("SELECT component, count(*) FROM licence_line GROUP BY 1")
             for piece in _packed(sorted(mine), dict(cursor.fetchall())):
                 ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [piece])
                 items = self.licences(Q(licence_id__in=[pk for component in piece for pk in mine[component]]))
-                yield self._assembled((), self.movements(Q(id__in=ids)), {}, judged=True, licences=items)
+                movements = self.movements(Q(id__in=ids))
+                books = self._assembled((), movements, {}, licences=items)
+                yield replace(books, verdicts=self.judged_in(_JUDGED, movements))
 
     @cached_property
     def _parties_of_licences(self) -> dict[int, tuple[int, ...]]:
@@ -144,8 +148,10 @@ class LicenceLines(VerdictSums):
         }  # fmt: skip
         return {pk: component for pk, component in self._licence_components.items() if component in touched}
 
-    def _find_drawing(self, cursor: CursorWrapper, mine: Mapping[int, Sequence[int]]) -> None:
-        """The lines that draw on some licences, with their component, in ``licence_line``."""
+    @contextmanager
+    def _drawing(self, cursor: CursorWrapper, mine: Mapping[int, Sequence[int]]) -> Iterator[None]:
+        """The lines that draw on some licences, with their component, in ``licence_line``, and what the rules say of them, while
+        the ``with`` block stands."""
         owners = {(2 * pk, component) for component, licences in mine.items() for pk in licences}
         owners |= {
             (2 * party + 1, component)
@@ -155,8 +161,9 @@ class LicenceLines(VerdictSums):
         }
         _filled(cursor, "licence_part", "owner bigint, component bigint", sorted(owners))
         only = "s.id IN (SELECT n.id FROM licence_near n JOIN licence_part USING (owner))"
-        with judged_ledger("draws", self.rules, at=self.at, records=self.parameters.records, only=(only, ())):
+        with judged_ledger(_JUDGED, self.rules, at=self.at, records=self.parameters.records, only=(only, ())):
             cursor.execute(_DRAWING, [REQUIRED])
+            yield
 
 
 def _filled(cursor: CursorWrapper, table: str, columns: str, rows: Iterable[Sequence[Any]]) -> None:

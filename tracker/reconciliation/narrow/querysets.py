@@ -6,6 +6,8 @@ Checks that add lines up look again at the areas that changed lines touch, then 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Coalesce
 
@@ -16,7 +18,7 @@ from tracker.reconciliation.querysets import Ledger
 from tracker.reconciliation.registry import checks
 from tracker.reconciliation.touched import Touched
 
-NARROWED = ("hub", "licence", "limit", "verdict")
+NARROWED = ("claim_subject", "hub", "licence", "limit", "verdict")
 """Kinds of shares whose checks can look at touched areas alone."""
 
 
@@ -24,7 +26,10 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
     """Ids of the base's findings by the checks of a kind of shares that this ledger, narrowed, does not look at again."""
     codes = [check.code for check in checks() if check.partition == kind]
     if kind == "licence":
-        return _without_licences(base, codes, ledger)
+        items = ledger.known(LicenceItem).filter(licence_id__in=ledger.licences_asked)
+        return _without(base, codes, "licenceitem", items.values_list("id", flat=True))
+    if kind == "claim_subject":
+        return _without(base, codes, "claim", ledger.claims_asked)
     areas = _areas(kind, ledger)
     rows = base.findings.filter(check_code__in=codes).order_by().values_list("id", "area", "scope")
     if kind == "verdict":  # sums of one scope each
@@ -40,13 +45,12 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
     ]
 
 
-def _without_licences(base: ReconciliationRun, codes: list[str], ledger: Ledger) -> list[int]:
-    """Findings that name no licence that is looked at again."""
-    items = ledger.known(LicenceItem).filter(licence_id__in=ledger.licences_asked)
+def _without(base: ReconciliationRun, codes: list[str], model: str, asked: Iterable[int]) -> list[int]:
+    """Findings that name no record that is looked at again: every finding of these checks names one."""
     named = Evidence.objects.filter(
         finding_id=Coalesce(OuterRef("evidence_of_id"), OuterRef("id")),
-        model_name="licenceitem",
-        object_id__in=list(items.values_list("id", flat=True)),
+        model_name=model,
+        object_id__in=list(asked),
     )
     rows = base.findings.filter(~Exists(named), check_code__in=codes).order_by()
     return list(rows.values_list("id", flat=True))

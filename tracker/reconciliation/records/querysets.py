@@ -16,6 +16,7 @@ from tracker.claims.models import Claim, ClaimConflict
 from tracker.core.period import Period
 from tracker.core.quantity import Reported
 from tracker.datacenters.models import DataCenter
+from tracker.judgement.querysets import answers_in
 from tracker.licences.models import LicenceItem
 from tracker.organizations.models import Organization
 from tracker.reconciliation.books import (
@@ -317,6 +318,25 @@ class Records(Reference):
             organizations=self.organizations(people), sites=all_sites, verdicts=self.judged(movements) if judged else {},
             closed=self.closed_books,
         )  # fmt: skip
+
+    def judged_in(self, name: str, movements: Iterable[MovementRow]) -> dict[int, VerdictRow]:
+        """The same from the tables of a judged ledger of that name, without reasons: a row for each verdict and the records of
+        its rules, whichever movements share it."""
+        ids = {row.ref.id: row.shipped for row in movements}
+        numbers, answers = answers_in(name, list(ids))
+        seen: dict[tuple[Any, ...], VerdictRow] = {}
+        found = {}
+        for line, number in numbers.items():
+            answer, decision, result, policy, level, rule_ids, missing = answers[number]
+            rules = self._rule_refs(rule_ids, ids[line])
+            found[line] = seen.setdefault(
+                (number, rules),
+                VerdictRow(
+                    answer=answer, decision=decision, result=result, policy=policy, level=level, rule_ids=tuple(rule_ids),
+                    missing=tuple(missing), reasons=(), citations=(), rules=rules,
+                ),
+            )  # fmt: skip
+        return found
 
     def judged(self, movements: tuple[MovementRow, ...]) -> dict[int, VerdictRow]:
         """What the rules of its day say of each movement, by id, with the records of those rules."""
