@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.verdicts [--rows 1000000] [--workers 2]
 
 Works in a database of its own ("benchmark_judgement"), with the SYNTHETIC ledger of ``benchmarks.judgement`` and 2,000 licences,
-each of one item and for one organization; a line in twenty names one of them. Destinations are drawn at random, so far more
-lines need a licence that nobody has than in any real ledger.
+each of one item and for one organization; every other line to one of these names its licence. Destinations are drawn at random,
+so far more lines need a licence that nobody has than in any real ledger.
 
 - *theirs*: the statement of ``benchmarks.judgement``: a number for each line, nothing told of it.
 - *rules*: the shares of a run in which lines are judged, added up by consignee, chip, quarter and rules, and written as findings
@@ -36,8 +36,9 @@ LICENSED = (
     "INSERT INTO tracker_licenceitem (licence_id, chip_id, quantity, bound, unit)"
     " SELECT id, (SELECT min(id) FROM tracker_chip) + floor({chips} * power(random(), 3))::int, 50000, '', 'chips'"
     " FROM tracker_licence",
-    "UPDATE tracker_shipment s SET licence_id = l.base + floor({licences} * random())::int"
-    " FROM (SELECT min(id) AS base FROM tracker_licence) l WHERE s.id % 20 = 0",
+    "UPDATE tracker_shipment s SET licence_id = l.id FROM"
+    " (SELECT DISTINCT ON (consignee_id) consignee_id, id FROM tracker_licence ORDER BY consignee_id, id) l"
+    " WHERE s.consignee_id = l.consignee_id AND s.id % 2 = 0",
     "VACUUM ANALYZE",
 )
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 from tests import factories
 from tracker.balances.querysets import changed_lines
-from tracker.models import BalanceCell, ReconciliationRun, Shipment
+from tracker.models import BalanceCell, DataCenterPart, ReconciliationRun, Shipment
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.checks import dates, running, srd, transit
@@ -104,6 +104,7 @@ def trade():
     family = factories.chip_family("synthetic-family", vendor=vendor, members=chips[:2])
     firms = [factories.organization(f"synthetic-firm-{i}", country="SG") for i in range(5)]
     sites = [factories.data_center(f"synthetic-site-{i}", operator=firms[i], country="MY") for i in range(3)]
+    DataCenterPart.objects.create(whole=sites[0], part=sites[2])
     return Trade(dice, vendor, chips, family, firms, sites)
 
 

@@ -89,7 +89,9 @@ def test_pieces_find_what_the_whole_finds(world, seed):  # noqa: F811
 
 def test_lines_that_needed_no_licence_and_name_none_are_not_read(world):  # noqa: F811
     buyer = world["people"][0]
-    licence = factories.licence("synthetic-licence", ((world["scopes"][0], 10),), consignee=buyer)
+    licence = factories.licence(
+        "synthetic-licence", ((world["scopes"][0], 10),), consignee=buyer, destination_country="CN"
+    )
     common = {
         "chip": world["scopes"][0],
         "consignee": buyer,

@@ -64,6 +64,7 @@ class Bench:
         self.rules, self.specs, self.parties = rules, specs, parties
         self.days = rules.change_days()
         self._rulesets: dict[date, RuleSet] = {}
+        self._stretches: dict[int, RuleSet] = {}
         self._classes: dict[tuple[str, int], Classification] = {}
 
     def verdict(self, line: Line, as_if: date | None = None, named: bool = True) -> Verdict:
@@ -90,7 +91,11 @@ class Bench:
 
     def ruleset(self, day: date) -> RuleSet:
         if day not in self._rulesets:
-            self._rulesets[day] = self.rules.on(day)
+            stretch = bisect_right(self.days, day)  # between two days of change only the day itself differs
+            if stretch not in self._stretches:
+                self._stretches[stretch] = self.rules.on(day)
+            like = self._stretches[stretch]
+            self._rulesets[day] = RuleSet(day, like.rules, like.matrix, like.groups)
         return self._rulesets[day]
 
     def classification(self, spec: ChipSpec, day: date) -> Classification:

@@ -15,6 +15,7 @@ from typing import Any
 from tracker.chips.specs import ChipSpec
 from tracker.core.period import Period
 from tracker.core.quantity import Reported, StandardReading
+from tracker.licences.account import Account, Double, Entry
 from tracker.organizations.ownership import Stake
 from tracker.rules.parameters import RuleBook
 
@@ -214,6 +215,18 @@ class LicenceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """What was drawn on licences, as far as it is told together. ``of``: by name of the item, those to be told. ``doubles``:
+    goods drawn twice. ``twice``: what each line of them drew, by name of the line and with the items. ``scopes``: by the keys
+    that uses name."""
+
+    of: Mapping[str, Account]
+    doubles: tuple[Double, ...]
+    twice: Mapping[str, tuple[tuple[str, Entry], ...]]
+    scopes: Mapping[str, Scope]
+
+
+@dataclass(frozen=True, slots=True)
 class ClosedBookRow:
     """Somebody's declaration that the ledger holds every movement of one area; ``scope`` None: of all chips."""
 
@@ -361,6 +374,7 @@ class Books:
     verdicts: Mapping[int, VerdictRow] = field(default_factory=dict)  # by movement id
     flows: tuple[FlowRow, ...] = ()
     verdict_sums: tuple[VerdictSum, ...] | None = None  # None: the check adds the movements up
+    drawn: Drawn | None = None  # None: the check lets the movements draw on the licences
     law: Law | None = None  # where limits of rules are held against flows
     closed: tuple[ClosedBookRow, ...] = ()
 

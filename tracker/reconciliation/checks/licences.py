@@ -27,14 +27,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tracker.chips.specs import H100_TPP
 from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
-from tracker.core.quantity import NotComparable, Quantity, weakest
+from tracker.core.period import Period
+from tracker.core.quantity import Quantity, weakest
 from tracker.licences.account import (
     AFTER,
     BEFORE,
@@ -44,8 +45,10 @@ from tracker.licences.account import (
     ONWARD,
     PARTY,
     Account,
+    Accounts,
     Double,
     Entry,
+    PartyKey,
     Terms,
     Use,
     accounts,
@@ -54,6 +57,7 @@ from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
+    Drawn,
     Evidence,
     Finding,
     LicenceRow,
@@ -107,135 +111,191 @@ LEVELS = {
 }
 
 
+def shown(drawn: Drawn) -> set[int]:
+    """Ids of the lines that findings name."""
+    last = {entry.use.id for account in drawn.of.values() for entry in account.entries[-MOST_ROWS:]}
+    wrong = {
+        entry.use.id
+        for account in drawn.of.values()
+        for entries in _faulty(account).values()
+        for entry in entries[-MOST_ROWS:]
+    }
+    return {int(line) for line in last | wrong | drawn.twice.keys()}
+
+
+def receivers(drawn: Drawn) -> set[int]:
+    """Ids of those to whom the lines went."""
+    uses = (entry.use for account in drawn.of.values() for entry in account.entries)
+    return {int(pk) for use in uses for pk in (use.consignee, use.end_user) if pk is not None}
+
+
+def draw(
+    items: Sequence[LicenceRow],
+    uses: Iterable[Use],
+    spoken: Mapping[str, Scope],
+    chips: Mapping[int, ChipRow],
+    parameters: Parameters,
+) -> Accounts:
+    """The accounts of licence items, by name. ``spoken``: what the uses are of, by key."""
+    based = bases(chips)
+    terms = [_terms(item, spoken, chips, parameters) for item in sorted(items, key=lambda row: row.ref.id)]
+    return accounts(terms, uses, _rates(spoken, based))
+
+
+def told(drawn: Accounts, keys: Iterable[str], spoken: Mapping[str, Scope]) -> Drawn:
+    """What was drawn on some items, with the goods drawn twice whose first draw was on one of them."""
+    of = {key: drawn.of[key] for key in keys}
+    doubled = {use.id for double in drawn.doubles for use in double.uses}
+    twice: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
+    for key, account in drawn.of.items() if doubled else ():
+        for entry in account.entries:
+            if entry.use.id in doubled:
+                twice[entry.use.id].append((key, entry))
+    doubles = tuple(
+        double for double in drawn.doubles if min(key for key, _ in twice[double.uses[0].id]) in of
+    )
+    mine = {use.id for double in doubles for use in double.uses}
+    return Drawn(of, doubles, {line: tuple(twice[line]) for line in mine}, spoken)
+
+
+def use_of(
+    line: int,
+    scope: Scope,
+    amount: Quantity,
+    shipped: Period | None,
+    parties: tuple[int | None, int | None],
+    country: str,
+    licence: int | None,
+    required: bool,
+    onward_of: int | None,
+    consignment: str,
+) -> Use:
+    """A line as the accounts take it."""
+    return Use(
+        id=name(line), scope=scopes.key(scope), amount=amount, shipped=shipped, consignee=parties[0], end_user=parties[1],
+        country=country, licence="" if licence is None else str(licence), required=required,
+        onward_of="" if onward_of is None else name(onward_of), consignment=consignment,
+    )  # fmt: skip
+
+
+def bases(chips: Mapping[int, ChipRow]) -> dict[str, tuple[float, ChipRow | None]]:
+    """Unit -> TPP of the chip it counts in, and that chip; units whose chip has no known TPP are absent."""
+    by_slug = {chip.slug: chip for chip in chips.values()}
+    found: dict[str, tuple[float, ChipRow | None]] = {"H100-equivalents": (H100_TPP, None)}
+    for unit, slug in BASES.items():
+        if (chip := by_slug.get(slug)) and chip.tpp:
+            found[unit] = chip.tpp, chip
+    return found
+
+
+def _rates(
+    spoken: Mapping[str, Scope], based: Mapping[str, tuple[float, ChipRow | None]]
+) -> dict[tuple[str, str], tuple[float, float] | None]:
+    found: dict[tuple[str, str], tuple[float, float] | None] = {}
+    for key, scope in spoken.items():
+        span = scopes.h100e(H100_TPP, scope)  # TPP of one unit, low and high
+        for unit in BASES:
+            base = based.get(unit)
+            found[unit, key] = (span[0] / base[0], span[1] / base[0]) if span and base else None
+    return found
+
+
+def _terms(
+    item: LicenceRow, spoken: Mapping[str, Scope], chips: Mapping[int, ChipRow], parameters: Parameters
+) -> Terms:
+    covered: frozenset[str] = frozenset()
+    if item.scope is not None and item.reported.unit not in BASES:  # computing power may be of any chip
+        near = (key for key, scope in spoken.items() if scopes.may_overlap(item.scope, scope, chips))
+        covered = frozenset({scopes.key(item.scope), *near})
+    return Terms(
+        id=name(item.ref.id), licence=str(item.licence_id or ""), reference=item.reference, valid=item.valid,
+        authorised=_authorised(item, parameters), unit=_unit(item), scopes=covered, consignee=item.consignee_id,
+        end_user=item.end_user_id, country=item.country, is_named_only="import" in item.kind,
+    )  # fmt: skip
+
+
+def _unit(item: LicenceRow) -> str:
+    return item.reported.unit if item.reported.unit in BASES else "chips"
+
+
+def _authorised(item: LicenceRow, parameters: Parameters) -> float | None:
+    if item.reported.unit in BASES:
+        figures = (item.reported.best, item.reported.high)
+        return next((figure for figure in figures if figure is not None), None)
+    amount = quantity(item.reported, parameters)
+    return amount.mu if isinstance(amount, Quantity) and amount.bound != "lower" else None
+
+
+def name(line_or_item: int) -> str:
+    """The id as text that sorts like the number."""
+    return f"{line_or_item:012d}"
+
+
 @dataclass(frozen=True)
 class _Desk:
-    """The books of one share, read for the accounts."""
+    """The books of one piece, read to tell of its accounts."""
 
     books: Books
     parameters: Parameters
+    drawn: Drawn
 
     @cached_property
     def items(self) -> dict[str, LicenceRow]:
-        return {name(item.ref): item for item in sorted(self.books.licences, key=lambda row: row.ref.id)}
+        return {name(item.ref.id): item for item in self.books.licences}
 
     @cached_property
     def lines(self) -> dict[str, MovementRow]:
-        return {
-            name(row.ref): row
-            for row in sorted(self.books.movements, key=lambda row: row.ref.id)
-            if row.status not in ("cancelled", "returned")
-        }
-
-    @cached_property
-    def amounts(self) -> dict[str, Quantity | NotComparable]:
-        return {key: quantity(row.reported, self.parameters, house(row)) for key, row in self.lines.items()}
+        """The lines that are named."""
+        return {name(row.ref.id): row for row in self.books.movements}
 
     @cached_property
     def bases(self) -> dict[str, tuple[float, ChipRow | None]]:
-        """Unit -> TPP of the chip it counts in, and that chip; units whose chip has no known TPP are absent."""
-        by_slug = {chip.slug: chip for chip in self.books.chips.values()}
-        found: dict[str, tuple[float, ChipRow | None]] = {"H100-equivalents": (H100_TPP, None)}
-        for unit, slug in BASES.items():
-            if (chip := by_slug.get(slug)) and chip.tpp:
-                found[unit] = chip.tpp, chip
-        return found
+        return bases(self.books.chips)
 
-    def rates(self) -> dict[tuple[str, str], tuple[float, float] | None]:
-        found: dict[tuple[str, str], tuple[float, float] | None] = {}
-        for scope in {scopes.key(row.scope): row.scope for row in self.lines.values()}.values():
-            span = scopes.h100e(H100_TPP, scope)  # TPP of one unit, low and high
-            for unit in BASES:
-                base = self.bases.get(unit)
-                found[unit, scopes.key(scope)] = (
-                    (span[0] / base[0], span[1] / base[0]) if span and base else None
-                )
-        return found
+    def scope(self, use: Use) -> Scope:
+        return self.drawn.scopes[use.scope]
 
-    def terms(self) -> list[Terms]:
-        spoken = {scopes.key(row.scope): row.scope for row in self.lines.values()}
-        return [self._terms(key, item, spoken) for key, item in self.items.items()]
-
-    def _terms(self, key: str, item: LicenceRow, spoken: Mapping[str, Scope]) -> Terms:
-        covered: frozenset[str] = frozenset()
-        if (
-            item.scope is not None and item.reported.unit not in BASES
-        ):  # an amount of computing power may be of any chip
-            own = scopes.key(item.scope)
-            covered = frozenset(
-                key
-                for key, scope in spoken.items()
-                if scopes.may_overlap(item.scope, scope, self.books.chips)
-            ) | {own}
-        return Terms(
-            id=key,
-            licence=str(item.licence_id or ""),
-            reference=item.reference,
-            valid=item.valid,
-            authorised=self._authorised(item),
-            unit=self.unit(item),
-            scopes=covered,
-            consignee=item.consignee_id,
-            end_user=item.end_user_id,
-            country=item.country,
-            is_named_only="import" in item.kind,
-        )
-
-    def unit(self, item: LicenceRow) -> str:
-        return item.reported.unit if item.reported.unit in BASES else "chips"
-
-    def _authorised(self, item: LicenceRow) -> float | None:
-        if item.reported.unit in BASES:
-            figures = (item.reported.best, item.reported.high)
-            return next((figure for figure in figures if figure is not None), None)
-        amount = quantity(item.reported, self.parameters)
-        return amount.mu if isinstance(amount, Quantity) and amount.bound != "lower" else None
-
-    def uses(self) -> list[Use]:
-        found = []
-        for key, row in self.lines.items():
-            amount, verdict = self.amounts[key], self.books.verdicts.get(row.ref.id)
-            if isinstance(amount, NotComparable):
-                continue
-            found.append(
-                Use(
-                    id=key,
-                    scope=scopes.key(row.scope),
-                    amount=amount,
-                    shipped=row.shipped,
-                    consignee=row.consignee_id,
-                    end_user=row.end_user_id,
-                    country=row.destination_country,
-                    licence="" if row.licence_id is None else str(row.licence_id),
-                    required=verdict is not None and verdict.answer == "required",
-                    onward_of="" if row.onward_of_id is None else f"{row.onward_of_id:012d}",
-                    consignment=row.consignment,
-                )
-            )
-        return found
-
-    def party(self, organization_id: int | None) -> str:
-        row = self.books.organizations.get(organization_id or 0)
+    def party(self, organization_id: PartyKey | None) -> str:
+        row = self.books.organizations.get(int(organization_id or 0))
         return row.name if row else "a party not recorded"
 
-    def area(self, organization_id: int | None, country: str) -> tuple[str, str]:
-        if row := self.books.organizations.get(organization_id or 0):
+    def area(self, organization_id: PartyKey | None, country: str) -> tuple[str, str]:
+        if row := self.books.organizations.get(int(organization_id or 0)):
             return f"org:{row.slug}", row.name
         return f"country:{country or 'unknown'}", COUNTRIES.get(country, "a country not recorded")
 
 
-def name(ref: RecordRef) -> str:
-    """The id as text that sorts like the number."""
-    return f"{ref.id:012d}"
-
-
 def find(books: Books, parameters: Parameters) -> list[Finding]:
-    """The accounts of the licences of this share, uses they do not speak of, and goods drawn twice."""
-    desk = _Desk(books, parameters)
-    drawn = accounts(desk.terms(), desk.uses(), desk.rates())
-    found = [made for key in desk.items if (made := _balance(drawn.of[key], desk))]
-    for key in desk.items:
-        found += _wrong_uses(drawn.of[key], desk)
-    return [*found, *(_twice(double, drawn.of, desk) for double in drawn.doubles)]
+    """The accounts of the licences of these books, uses they do not speak of, and goods drawn twice."""
+    drawn = books.drawn or _drawn_by_movements(books, parameters)
+    desk = _Desk(books, parameters, drawn)
+    found = [made for account in drawn.of.values() if (made := _balance(account, desk))]
+    for account in drawn.of.values():
+        found += [
+            _wrong_use(key, entries, account, desk)
+            for key, entries in sorted(_faulty_by_area(account, desk).items())
+        ]
+    return [*found, *(_twice(double, desk) for double in drawn.doubles)]
+
+
+def _drawn_by_movements(books: Books, parameters: Parameters) -> Drawn:
+    """Where lines were read as records: all of them draw."""
+    uses, spoken = [], {}
+    for row in books.movements:
+        amount, verdict = quantity(row.reported, parameters, house(row)), books.verdicts.get(row.ref.id)
+        if row.status in ("cancelled", "returned"):
+            continue
+        spoken[scopes.key(row.scope)] = row.scope
+        if isinstance(amount, Quantity):
+            required = verdict is not None and verdict.answer == "required"
+            uses.append(
+                use_of(
+                    row.ref.id, row.scope, amount, row.shipped, (row.consignee_id, row.end_user_id), row.destination_country,
+                    row.licence_id, required, row.onward_of_id, row.consignment,
+                )
+            )  # fmt: skip
+    drawn = draw(books.licences, uses, spoken, books.chips, parameters)
+    return told(drawn, drawn.of, spoken)
 
 
 # --- the account -------------------------------------------------------------------------------------------------------
@@ -323,8 +383,8 @@ def _holder(account: Account, desk: _Desk) -> tuple[str, str]:
     item = desk.items[account.terms.id]
     party = item.consignee_id or item.end_user_id
     if party is None and account.entries:
-        first = desk.lines[account.entries[0].use.id]
-        party = first.consignee_id or first.end_user_id
+        first = account.entries[0].use
+        return desk.area(first.consignee or first.end_user, item.country)
     return desk.area(party, item.country)
 
 
@@ -334,7 +394,7 @@ def _h100e(over: float | None, account: Account, desk: _Desk) -> float | None:
     if account.terms.unit in desk.bases:
         return over * desk.bases[account.terms.unit][0] / H100_TPP
     item = desk.items[account.terms.id]
-    scope = item.scope or (desk.lines[account.entries[0].use.id].scope if account.entries else None)
+    scope = item.scope or (desk.scope(account.entries[0].use) if account.entries else None)
     span = scopes.h100e(over, scope)
     return span[0] if span else None
 
@@ -419,11 +479,11 @@ def _numbers(account: Account, p: float, p_high: float, desk: _Desk) -> dict[str
         "probability_over": p if account.terms.authorised is not None else None,
         "probability_over_high": p_high if account.terms.authorised is not None else None,
         "lines": len(account.entries),
-        "running": _table(account.entries, desk.lines),
+        "running": _table(account.entries, desk),
     }
 
 
-def _table(entries: Sequence[Entry], lines: Mapping[str, MovementRow]) -> dict[str, object]:
+def _table(entries: Sequence[Entry], desk: _Desk) -> dict[str, object]:
     rows = []
     for entry in entries:
         remark = [*entry.faults]
@@ -431,10 +491,11 @@ def _table(entries: Sequence[Entry], lines: Mapping[str, MovementRow]) -> dict[s
             remark.append("performance not known")
         if not math.isclose(entry.low, entry.high):
             remark.append(f"up to {explain.number(entry.high)}")
+        line = desk.lines.get(entry.use.id)  # earlier ones than are named stand in a row for all of them
         rows.append(
             (
                 explain.when(entry.use.shipped) if entry.use.shipped else "undated",
-                lines[entry.use.id].reference or entry.use.id.lstrip("0"),
+                (line and line.reference) or entry.use.id.lstrip("0"),
                 entry.use.scope.partition(":")[2],
                 entry.chips,
                 entry.low,
@@ -455,23 +516,33 @@ def _counterpart(item: LicenceRow) -> str:
 # --- uses that a licence does not speak of -----------------------------------------------------------------------------
 
 
-def _wrong_uses(account: Account, desk: _Desk) -> list[Finding]:
+def _faulty(account: Account) -> dict[tuple[PartyKey | None, str, str], list[Entry]]:
+    """The entries that the licence does not speak of: by receiver, country and first fault."""
+    groups: dict[tuple[PartyKey | None, str, str], list[Entry]] = defaultdict(list)
+    for entry in account.entries:
+        if entry.faults:
+            groups[entry.use.consignee or entry.use.end_user, entry.use.country, entry.faults[0]].append(
+                entry
+            )
+    return groups
+
+
+def _faulty_by_area(account: Account, desk: _Desk) -> dict[tuple[str, str, str], list[Entry]]:
     """One finding for each area and first fault of the lines that name the licence."""
     groups: dict[tuple[str, str, str], list[Entry]] = defaultdict(list)
     for entry in account.entries:
         if entry.faults:
-            row = desk.lines[entry.use.id]
-            area, holder = desk.area(row.consignee_id or row.end_user_id, row.destination_country)
+            area, holder = desk.area(entry.use.consignee or entry.use.end_user, entry.use.country)
             groups[area, holder, entry.faults[0]].append(entry)
-    return [_wrong_use(key, groups[key], account, desk) for key in sorted(groups)]
+    return groups
 
 
 def _wrong_use(key: tuple[str, str, str], entries: Sequence[Entry], account: Account, desk: _Desk) -> Finding:
     area, holder, fault = key
-    item, row = desk.items[account.terms.id], desk.lines[entries[0].use.id]
+    item, scope = desk.items[account.terms.id], desk.scope(entries[0].use)
     gap = math.fsum(entry.chips for entry in entries)
     grade = weakest([item.reported.grade, *(entry.use.amount.grade for entry in entries)])
-    span = scopes.h100e(gap, row.scope)
+    span = scopes.h100e(gap, scope)
     sq = significance.in_sq(span[0] if span else None, desk.parameters)
     others = dict.fromkeys(text for entry in entries for text in entry.faults if text != fault)
     story = explain.Story(
@@ -497,7 +568,7 @@ def _wrong_use(key: tuple[str, str, str], entries: Sequence[Entry], account: Acc
     return finding(
         check=CODE,
         area=area,
-        scope=scopes.key(row.scope),
+        scope=scopes.key(scope),
         period=explain.when(item.valid),
         counterpart=f"{_counterpart(item)}: {fault}",
         verdict=f"used {fault}",
@@ -513,7 +584,7 @@ def _wrong_use(key: tuple[str, str, str], entries: Sequence[Entry], account: Acc
         formula="what the licence says of party, chips, country and days, against the line",
         sections=explain.sections(story),
         evidence=_evidence(entries, [item], desk, None),
-        numbers={"lines": len(entries), "running": _table(account.entries, desk.lines)},
+        numbers={"lines": len(entries), "running": _table(account.entries, desk)},
     )
 
 
@@ -531,25 +602,26 @@ def _speaks_of(fault: str, item: LicenceRow, desk: _Desk) -> str:
 
 
 def _lines_words(fault: str, entries: Sequence[Entry], desk: _Desk) -> tuple[str, ...]:
-    rows = [desk.lines[entry.use.id] for entry in entries]
     said = {
-        PARTY: lambda row: desk.party(row.consignee_id or row.end_user_id),
-        CHIPS: lambda row: row.scope.name,
-        COUNTRY: lambda row: COUNTRIES.get(row.destination_country, row.destination_country),
-        BEFORE: lambda row: explain.when(row.shipped),
-        AFTER: lambda row: explain.when(row.shipped),
+        PARTY: lambda use: desk.party(use.consignee or use.end_user),
+        CHIPS: lambda use: desk.scope(use).name,
+        COUNTRY: lambda use: COUNTRIES.get(use.country, use.country),
+        BEFORE: lambda use: explain.when(use.shipped),
+        AFTER: lambda use: explain.when(use.shipped),
     }[fault]
     what = {PARTY: "went to", CHIPS: "are of", COUNTRY: "went to"}.get(fault, "were shipped")
-    return (f"The lines {what} {explain.listed(said(row) for row in rows)}.",)
+    return (f"The lines {what} {explain.listed(said(entry.use) for entry in entries)}.",)
 
 
 # --- the same goods twice ----------------------------------------------------------------------------------------------
 
 
-def _twice(double: Double, of: Mapping[str, Account], desk: _Desk) -> Finding:
+def _twice(double: Double, desk: _Desk) -> Finding:
     first, second = (desk.lines[use.id] for use in double.uses)
-    ids = {use.id for use in double.uses}
-    entries = [(key, entry) for key in desk.items for entry in of[key].entries if entry.use.id in ids]
+    entries = sorted(
+        ((key, entry) for use in double.uses for key, entry in desk.drawn.twice[use.id]),
+        key=lambda pair: pair[0],
+    )
     items = [desk.items[key] for key in dict.fromkeys(key for key, _ in entries)]
     area, holder = desk.area(second.consignee_id or second.end_user_id, second.destination_country)
     span = scopes.h100e(double.units, second.scope)
@@ -591,7 +663,7 @@ def _twice(double: Double, of: Mapping[str, Account], desk: _Desk) -> Finding:
         formula="the same goods draw on a licence once",
         sections=explain.sections(story),
         evidence=_evidence([entry for _, entry in entries], items, desk, None),
-        numbers={"kind": double.kind, "running": _table([entry for _, entry in entries], desk.lines)},
+        numbers={"kind": double.kind, "running": _table([entry for _, entry in entries], desk)},
     )
 
 
@@ -615,7 +687,7 @@ def _evidence(
         Evidence(
             item.ref,
             "licence",
-            f"{item.reference}: {explain.number(_figure(item))} {desk.unit(item)}, {explain.validity(item.valid)}",
+            f"{item.reference}: {explain.number(_figure(item))} {_unit(item)}, {explain.validity(item.valid)}",
             contribution,
         )
         for item in items

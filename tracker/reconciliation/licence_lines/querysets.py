@@ -19,14 +19,22 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from tracker.claims.combine import quantity
 from tracker.core.copying.services import copy_into
+from tracker.core.quantity import Quantity
 from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
+from tracker.licences.account import Accounts, Use
 from tracker.licences.models import Licence
-from tracker.reconciliation.books import Books
+from tracker.reconciliation import scopes
+from tracker.reconciliation.books import Books, LicenceRow, Scope
+from tracker.reconciliation.checks import licences
 from tracker.reconciliation.checks.rule import REQUIRED
+from tracker.reconciliation.records.querysets import day_range, reported
 from tracker.reconciliation.reference.querysets import smallest_in_component
+from tracker.reconciliation.tabulate import MOST_ROWS
 from tracker.reconciliation.verdict_sums.querysets import VerdictSums
 from tracker.shipments.models import Shipment
+from tracker.shipments.querysets import house
 
 LINES_PER_PIECE = 10_000
 """Lines read at a time. What is tied together is one piece, however many lines it has."""
@@ -66,10 +74,10 @@ SELECT array_agg(DISTINCT owner) FROM licence_near WHERE consignment <> '' GROUP
 _DRAWING = """
 DROP TABLE IF EXISTS licence_line;
 CREATE TEMPORARY TABLE licence_line ON COMMIT DROP AS
-SELECT n.id, p.component FROM licence_near n JOIN licence_part p USING (owner) JOIN draws_line l ON l.line_id = n.id
-  JOIN draws_case USING (case_id) JOIN draws_verdict v USING (verdict_id)
+SELECT n.id, p.component, v.answer = %s AS required FROM licence_near n JOIN licence_part p USING (owner)
+  JOIN draws_line l ON l.line_id = n.id JOIN draws_case USING (case_id) JOIN draws_verdict v USING (verdict_id)
 WHERE n.licence_id IS NOT NULL OR v.answer = %s
-UNION SELECT b.earlier, p.component FROM licence_back b JOIN licence_part p USING (owner)
+UNION SELECT b.earlier, p.component, false FROM licence_back b JOIN licence_part p USING (owner)
 """
 
 
@@ -88,12 +96,67 @@ class LicenceLines(VerdictSums):
             return
         with connection.cursor() as cursor, self._drawing(cursor, mine):
             cursor.execute("SELECT component, count(*) FROM licence_line GROUP BY 1")
-            for piece in _packed(sorted(mine), dict(cursor.fetchall())):
-                ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [piece])
-                items = self.licences(Q(licence_id__in=[pk for component in piece for pk in mine[component]]))
-                movements = self.movements(Q(id__in=ids))
-                books = self._assembled((), movements, {}, licences=items)
-                yield replace(books, verdicts=self.judged_in(_JUDGED, movements))
+            for pack in _packed(sorted(mine), dict(cursor.fetchall())):
+                items = self.licences(Q(licence_id__in=[pk for component in pack for pk in mine[component]]))
+                yield from self._told_books(cursor, pack, items)
+
+    def _told_books(
+        self, cursor: CursorWrapper, components: Sequence[int], items: Sequence[LicenceRow]
+    ) -> Iterator[Books]:
+        """The accounts of some components, as many at a time as name so many lines. To draw, a line is read as few values; those
+        that are named are read as records."""
+        uses, spoken = self._uses(cursor, components)
+        drawn = licences.draw(items, uses, spoken, self.chips, self.parameters)
+        del uses
+        by_name = {licences.name(item.ref.id): item for item in items}
+        for keys in _batches(drawn):
+            told = licences.told(drawn, keys, spoken)
+            near = {*keys, *(key for drew in told.twice.values() for key, _ in drew)}
+            movements = self.movements(Q(id__in=sorted(licences.shown(told))))
+            books = self._assembled((), movements, {}, licences=tuple(by_name[key] for key in sorted(near)))
+            people = self.organizations(licences.receivers(told) - books.organizations.keys())
+            yield replace(
+                books, drawn=told, organizations={**books.organizations, **people},
+                verdicts=self.judged_in(_JUDGED, movements),
+            )  # fmt: skip
+
+    def _uses(self, cursor: CursorWrapper, components: Sequence[int]) -> tuple[list[Use], dict[str, Scope]]:
+        """The lines of some components as the accounts take them, without those whose unit does not tell chips; and what all of
+        them are of, by key."""
+        cursor.execute(
+            "SELECT id, bool_or(required) FROM licence_line WHERE component = ANY(%s) GROUP BY id",
+            [list(components)],
+        )
+        required = dict(cursor.fetchall())
+        fields = (
+            "id", "chip_id", "family_id", "quantity", "bound", "is_exact", "unit", "chips_per_unit", "grade", "house",
+            "shipped_on", "shipped_on_latest", "consignee_id", "end_user_id", "destination_country", "licence_id",
+            "onward_of_id", "consignment",
+        )  # fmt: skip
+        ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [list(components)])
+        rows = (
+            self.known(Shipment)
+            .filter(id__in=ids)
+            .exclude(status__in=NOT_MEANT)
+            .annotate(house=house())
+            .order_by()
+            .values(*fields)
+        )
+        uses, spoken = [], {}
+        for row in rows.iterator(chunk_size=LINES_PER_PIECE):
+            scope = self.scope(row["chip_id"], row["family_id"])
+            assert scope is not None  # the table holds every line to a chip or a family
+            spoken[scopes.key(scope)] = scope
+            amount = quantity(reported(row), self.parameters, row["house"])
+            if isinstance(amount, Quantity):
+                uses.append(
+                    licences.use_of(
+                        row["id"], scope, amount, day_range(row, "shipped_on"), (row["consignee_id"], row["end_user_id"]),
+                        row["destination_country"], row["licence_id"], required[row["id"]], row["onward_of_id"],
+                        row["consignment"],
+                    )
+                )  # fmt: skip
+        return uses, spoken
 
     @cached_property
     def _parties_of_licences(self) -> dict[int, tuple[int, ...]]:
@@ -162,7 +225,7 @@ class LicenceLines(VerdictSums):
         _filled(cursor, "licence_part", "owner bigint, component bigint", sorted(owners))
         only = "s.id IN (SELECT n.id FROM licence_near n JOIN licence_part USING (owner))"
         with judged_ledger(_JUDGED, self.rules, at=self.at, records=self.parameters.records, only=(only, ())):
-            cursor.execute(_DRAWING, [REQUIRED])
+            cursor.execute(_DRAWING, [REQUIRED, REQUIRED])
             yield
 
 
@@ -191,3 +254,18 @@ def _packed(components: Sequence[int], lines: Mapping[int, int]) -> Iterator[lis
         read += more
     if pack:
         yield pack
+
+
+def _batches(drawn: Accounts) -> Iterator[list[str]]:
+    """Names of items in batches that name about as many lines as are read at a time."""
+    batch: list[str] = []
+    named = 0
+    for key, account in drawn.of.items():
+        more = min(len(account.entries), MOST_ROWS)
+        if batch and named + more > LINES_PER_PIECE:
+            yield batch
+            batch, named = [], 0
+        batch.append(key)
+        named += more
+    if batch:
+        yield batch

@@ -12,7 +12,7 @@ import numpy as np
 
 from tracker.balances.querysets import changed_lines, line_chunks
 from tracker.balances.reading import CHAIN_LINE, Array
-from tracker.datacenters.models import DataCenter
+from tracker.datacenters.models import DataCenter, DataCenterPart
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Scope
 from tracker.reconciliation.chains import Chain
@@ -104,25 +104,42 @@ def followed_chains(ledger: Ledger, rows: Array) -> list[tuple[Area, Scope, Chai
     return found
 
 
+def sites_around(
+    ledger: Ledger, sites: set[int], operators: set[int]
+) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+    """The wholes that each of some sites is a part of, and the sites that each of some organizations operates."""
+    wholes: dict[int, set[int]] = defaultdict(set)
+    operated: dict[int, set[int]] = defaultdict(set)
+    parts = ledger.known(DataCenterPart).filter(part_id__in=sites).values_list("part_id", "whole_id")
+    for part, whole in parts if sites else ():
+        wholes[part].add(whole)
+    run = ledger.known(DataCenter).filter(operator_id__in=operators).values_list("operator_id", "id")
+    for operator, site in run if operators else ():
+        operated[operator].add(site)
+    return wholes, operated
+
+
 def chain_lines(ledger: Ledger, chain: Chain) -> Array:
     """CHAIN_LINE records of all that may have moved a balance."""
-    holder = [chain.holder]
-    ends = {"destination_id": holder, "origin_id": holder}
-    if not chain.is_site:
-        ends = {
-            "consignee_id": holder,
-            "end_user_id": holder,
-            "shipper_id": holder,
-            "destination_id": chain.sites.tolist(),
-        }
+    sites, holder = chain.sites.tolist(), [chain.holder]
+    if chain.is_site:  # what its operator received at no named site may have come to it
+        operator, unplaced = [chain.operator] if chain.operator else [], " AND destination_id IS NULL"
+        ends = [
+            ("destination_id", sites, ""), ("origin_id", sites, ""), ("consignee_id", operator, unplaced),
+            ("end_user_id", operator, unplaced),
+        ]  # fmt: skip
+    else:
+        ends = [
+            ("consignee_id", holder, ""), ("end_user_id", holder, ""), ("shipper_id", holder, ""), ("destination_id", sites, ""),
+        ]  # fmt: skip
     of = {
         "chip_id": (chain.overlapping[chain.overlapping % 2 == 0] // 2).tolist(),
         "family_id": (chain.overlapping[chain.overlapping % 2 == 1] // 2).tolist(),
     }
     # each pair by itself, so that each can be found by the index on both
-    pairs = [(end, ids, what, some) for end, ids in ends.items() for what, some in of.items() if ids and some]
-    where = " OR ".join(f"({end} = ANY(%s) AND {what} = ANY(%s))" for end, _, what, _ in pairs)
-    given = [values for _, ids, _, some in pairs for values in (ids, some)]
+    pairs = [(*end, what, some) for end in ends for what, some in of.items() if end[1] and some]
+    where = " OR ".join(f"({end} = ANY(%s) AND {what} = ANY(%s){also})" for end, _, also, what, _ in pairs)
+    given = [values for _, ids, _, _, some in pairs for values in (ids, some)]
     synthetic = ledger.parameters.records == "synthetic"
     chunks = list(line_chunks(ledger.at, synthetic, where, given, CHAIN_LINE))
     return np.concatenate(chunks) if chunks else np.empty(0, CHAIN_LINE)

@@ -39,7 +39,7 @@ from tracker.reconciliation.chains import Chain, events, sends
 from tracker.reconciliation.checks import dates, running, srd, transit
 from tracker.reconciliation.findings.services import carry_over
 from tracker.reconciliation.inventories import anchors, whole_months
-from tracker.reconciliation.lines.querysets import chain_lines, followed_chains, touched_by
+from tracker.reconciliation.lines.querysets import chain_lines, followed_chains, sites_around, touched_by
 from tracker.reconciliation.models import Evidence, ReconciliationRun, RunPartition
 from tracker.reconciliation.position import Area
 from tracker.reconciliation.querysets import LINES, Ledger, ledger_of, stop_if_over
@@ -155,7 +155,7 @@ def _brought_forward(
     of_lots = [side.lots_found(lots, others) for side in (before, now)]
     tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
 
-    moved_by = (before.chains_touched(), now.chains_touched(), _bystanders(touched))
+    moved_by = (before.chains_touched(), now.chains_touched(), _bystanders(touched, ledger))
     chains = _overlapping(np.unique(np.concatenate(moved_by)), ledger)
     suspects = {
         "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
@@ -221,14 +221,28 @@ def _held(base: ReconciliationRun) -> tuple[dict[str, Array], int]:
     return held, sum(share.tests.get(srd.FAMILY, 0) for share in shares)
 
 
-def _bystanders(touched: Touched) -> Array:
-    """CHAIN rows of organizations that lines came to without naming them as consignee: end users, and operators of the sites."""
+def _bystanders(touched: Touched, ledger: Ledger) -> Array:
+    """CHAIN rows of those that lines bear on without naming them as consignee or site: end users, operators of the sites, wholes
+    of which a site is a part, and the sites of whoever received at none that is named."""
+    receivers = {
+        org
+        for line in touched.lines
+        if not line.destination
+        for org in (line.consignee, line.end_user)
+        if org
+    }
+    wholes, operated = sites_around(ledger, touched.sites, receivers)
     found = {
         (False, org, line.scope)
         for line in touched.lines
         for org in (line.end_user, line.origin_operator, line.destination_operator)
         if org
     }
+    for line in touched.lines:
+        near = {whole for site in (line.origin, line.destination) for whole in wholes.get(site, ())}
+        if not line.destination:
+            near |= {site for org in (line.consignee, line.end_user) for site in operated.get(org, ())}
+        found |= {(True, site, line.scope) for site in near}
     return np.array(sorted(found), CHAIN)
 
 

@@ -176,7 +176,6 @@ class Records(Reference):
             self._slugs.update(self.known(Organization).filter(id__in=wanted).values_list("id", "slug"))
 
     def _movement(self, row: Mapping[str, Any], source: SourceRow) -> MovementRow:
-        bound, figure = row["bound"], float(row["quantity"])
         common = {"unit": row["unit"], "per_unit": as_float(row["chips_per_unit"]), "exact": row["is_exact"]}
         shipped, received = day_range(row, "shipped_on"), day_range(row, "received_on")
         presumed = received is None and shipped is not None
@@ -188,14 +187,7 @@ class Records(Reference):
             ref=RecordRef("shipment", row["id"], row["version"]),
             reference=row["reference"],
             scope=scope,
-            reported=Reported(
-                low=figure if bound == "floor" else None,
-                high=figure if bound == "ceiling" else None,
-                best=figure if not bound else None,
-                bound=bound,
-                grade=row["grade"],
-                **common,
-            ),
+            reported=reported(row),
             by_shipper=_end(row["quantity_by_shipper"], row["grade_by_shipper"], common),
             by_receiver=_end(row["quantity_by_receiver"], row["grade_by_receiver"], common),
             shipped=shipped,
@@ -359,6 +351,16 @@ def day_range(row: Mapping[str, Any], name: str) -> Period | None:
 
 def _later(days: Period, by: timedelta) -> Period:
     return Period(days.start and days.start + by, days.end and days.end + by)
+
+
+def reported(row: Mapping[str, Any]) -> Reported:
+    """The figure of a line."""
+    bound, figure = row["bound"], float(row["quantity"])
+    return Reported(
+        low=figure if bound == "floor" else None, high=figure if bound == "ceiling" else None,
+        best=None if bound else figure, bound=bound, unit=row["unit"], per_unit=as_float(row["chips_per_unit"]),
+        grade=row["grade"], exact=row["is_exact"],
+    )  # fmt: skip
 
 
 def _end(figure: Any, grade: str, common: Mapping[str, Any]) -> Reported | None:
