@@ -16,7 +16,6 @@ largest buyers and ten large resellers.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from time import perf_counter
 from typing import Any
+
+from benchmarks.database import connect, own_database
 
 NAME = "benchmark_claims"
 COUNTRIES = (
@@ -173,38 +174,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the database, and use one that was kept")
     parser.add_argument("--shares", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    import django
-
-    django.setup()
-    from django.conf import settings
-    from django.db import connection
-
     if options.shares:
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
+        connect(NAME)
         work([int(pk) for pk in options.shares.split(",")])
         return
-    from config import embedded
-
-    embedded.up()
-    connection.settings_dict["TEST"]["NAME"] = NAME
-    name = connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
-        kept = options.keep and cursor.fetchone()
-    if kept:
-        connection.close()
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
-    else:
-        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_database(NAME, options.keep) as kept:
         bench = Bench(options.rows)
         if not kept:
             bench.prepare()
         measure(bench)
-    finally:
-        if not options.keep:
-            connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,13 @@ and records are read, signatures worked out, lines joined, distinct cases judged
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 from typing import Any
+
+from benchmarks.database import own_database
 
 CHIPS, ORGANIZATIONS, OWNED, LISTED = 300, 100_000, 5_000, 500
 
@@ -288,25 +289,11 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--profile", action="store_true", help="show where our side spends its time")
     options = parser.parse_args(argv)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from config import embedded
-
-    embedded.up()
-    import django
-
-    django.setup()
-    from django.db import connection
-
-    connection.settings_dict["TEST"]["NAME"] = "benchmark_judgement"
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_database("benchmark_judgement"):
         bench = Bench(options.rows, options.repeat)
         bench.prepare()
         bench.tables_of_the_baseline()
         bench.run(options.profile)
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ import subprocess
 import sys
 from time import perf_counter
 
-from benchmarks.reconciliation import Bench, connect
+from benchmarks.database import connect, own_database
+from benchmarks.reconciliation import Bench
 
 NAME = "benchmark_memory"
 SKEW = 40
@@ -78,36 +79,17 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the database, and use one that was kept")
     parser.add_argument("--share", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    connect()
-    from django.conf import settings
-    from django.db import connection
-
     if options.share:
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
+        connect(NAME)
         work(options.share)
         return
     from benchmarks.ledger import fill
-    from config import embedded
 
-    embedded.up()
-    connection.settings_dict["TEST"]["NAME"] = NAME
-    name = connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
-        kept = options.keep and cursor.fetchone()
-    if kept:
-        connection.close()
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
-    else:
-        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_database(NAME, options.keep) as kept:
         if not kept:
             fill(Bench(options.rows, 1).sql, options.rows, skew=SKEW)
         for _ in range(options.repeat):
             print(measure(options.rows), flush=True)
-    finally:
-        if not options.keep:
-            connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

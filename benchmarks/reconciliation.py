@@ -19,7 +19,6 @@ next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import subprocess
 import sys
@@ -28,6 +27,8 @@ from collections.abc import Callable
 from statistics import median
 from time import perf_counter
 from typing import Any
+
+from benchmarks.database import connect, own_database
 
 NAME = "benchmark_reconciliation"
 
@@ -150,13 +151,6 @@ def work(ids: list[int]) -> None:
     print(peak_mb())
 
 
-def connect() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    import django
-
-    django.setup()
-
-
 def measure(bench: Bench, repeat: int) -> None:
     from benchmarks.ledger import PLANTED
 
@@ -265,35 +259,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the database, and use one that was kept")
     parser.add_argument("--share", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    connect()
-    from django.conf import settings
-    from django.db import connection
-
     if options.share:
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
+        connect(NAME)
         work([int(pk) for pk in options.share.split(",")])
         return
-    from config import embedded
-
-    embedded.up()
-    connection.settings_dict["TEST"]["NAME"] = NAME
-    name = connection.settings_dict["NAME"]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME])
-        kept = options.keep and cursor.fetchone()
-    if kept:
-        connection.close()
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
-    else:
-        connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_database(NAME, options.keep) as kept:
         bench = Bench(options.rows, options.workers)
         if not kept:
             bench.prepare()
         measure(bench, options.repeat)
-    finally:
-        if not options.keep:
-            connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.verdicts [--rows 1000000] [--workers 2]
 
-Works in a database of its own ("benchmark_judgement"), with the SYNTHETIC ledger of ``benchmarks.judgement`` and 2,000 licences,
+Works in a database of its own ("benchmark_verdicts"), with the SYNTHETIC ledger of ``benchmarks.judgement`` and 2,000 licences,
 each of one item and for one organization; every other line to one of these names its licence. Destinations are drawn at random,
 so far more lines need a licence that nobody has than in any real ledger.
 
@@ -19,10 +19,11 @@ import subprocess
 import sys
 from time import perf_counter
 
+from benchmarks.database import connect, own_database
 from benchmarks.judgement import BASELINE, CHIPS, ORGANIZATIONS, Bench, timed
-from benchmarks.reconciliation import connect, work
+from benchmarks.reconciliation import work
 
-NAME = "benchmark_judgement"
+NAME = "benchmark_verdicts"
 LICENCES = 2_000
 
 LICENSED = (
@@ -81,27 +82,15 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--share", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    connect()
-    from django.conf import settings
-    from django.db import connection
-
     if options.share:
-        settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = NAME
+        connect(NAME)
         work([int(pk) for pk in options.share.split(",")])
         return
-    from config import embedded
-
-    embedded.up()
-    connection.settings_dict["TEST"]["NAME"] = NAME
-    name = connection.settings_dict["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
+    with own_database(NAME):
         bench = Bench(options.rows, 1)
         bench.prepare()
         bench.tables_of_the_baseline()
         measure(bench, options.workers)
-    finally:
-        connection.creation.destroy_test_db(name, verbosity=0)
 
 
 if __name__ == "__main__":

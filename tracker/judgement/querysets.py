@@ -176,11 +176,18 @@ def judged_ledger(
     if records not in ("real", "synthetic"):
         raise BadInput(f"records are 'real' or 'synthetic', not {records!r}")
     with transaction.atomic(), connection.cursor() as cursor:
-        # Everybody of whom no dated record speaks is told by the country alone, in SQL.
-        parties = party_book(rules, at, of=())
-        judging = _Judging(cursor, name, CaseBook(rules), parties, at, as_if, records == "synthetic", only)
-        yield judging.judge()
-        judging.drop()
+        # Everybody of whom no dated record speaks is told by the country alone, in SQL. What judged is let go before the block.
+        yield _Judging(
+            cursor,
+            name,
+            CaseBook(rules),
+            party_book(rules, at, of=()),
+            at,
+            as_if,
+            records == "synthetic",
+            only,
+        ).judge()
+        cursor.execute("DROP TABLE " + ", ".join(f"{name}_{table}" for table in _TABLES))
 
 
 def answers_in(name: str, lines: Sequence[int]) -> tuple[dict[int, int], dict[int, tuple[Any, ...]]]:
@@ -290,9 +297,6 @@ class _Judging:
     def _create(self) -> None:
         for table, columns in _TABLES.items():
             self._sql(f"CREATE TEMPORARY TABLE {self.name}_{table} ({columns}) ON COMMIT DROP")
-
-    def drop(self) -> None:
-        self._sql("DROP TABLE " + ", ".join(f"{self.name}_{table}" for table in _TABLES))
 
     # --- signatures -----------------------------------------------------------------------------------------------------
 

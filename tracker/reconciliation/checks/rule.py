@@ -239,6 +239,11 @@ def _area(told: VerdictSum, books: Books) -> tuple[str, str]:
     return f"country:{country}", COUNTRIES.get(country, country)
 
 
+def _is_together(told: VerdictSum) -> bool:
+    """Whether what went to several parties is told for their country."""
+    return told.organization_id is None and told.parties > 1
+
+
 def _without_licence(told: VerdictSum, desk: _Desk) -> Finding:
     scope, name, when = told.scope, _area(told, desk.books)[1], told.quarter
     verdicts = desk.said(told)
@@ -282,7 +287,7 @@ def _open_question(told: VerdictSum, desk: _Desk) -> Finding:
         (
             f"{told.parties:,} consignees and end users are told together: what went to each is too small to report.",
         )
-        if told.organization_id is None and told.parties > 1
+        if _is_together(told)
         else ()
     )
     story = explain.Story(
@@ -299,6 +304,7 @@ def _open_question(told: VerdictSum, desk: _Desk) -> Finding:
 
 def _made(told: VerdictSum, verdict: str, headline: str, story: explain.Story, desk: _Desk) -> Finding:
     area, scope, period, counterpart = _key(told, desk.books)
+    name = _area(told, desk.books)[1]
     h100e = scopes.h100e(told.chips, told.scope)
     sq = significance.in_sq(h100e[0] if h100e else None, desk.parameters)
     is_finding = verdict != UNDETERMINED
@@ -324,7 +330,7 @@ def _made(told: VerdictSum, verdict: str, headline: str, story: explain.Story, d
             "chips_held_by": {  # what wants several facts stands under each
                 fact: math.fsum(part.chips for part, one in verdicts if fact in one.missing) for fact in missing
             },
-            "consignee": _area(told, desk.books)[1],
+            "consignee": f"{told.parties:,} parties in {name}" if _is_together(told) else name,
             "kind_of_chip": told.scope.name,
             "for_a_person": sorted({fact for _, one in verdicts for fact in one.for_a_person}),
             "decisions": dict(sorted(decisions.items())),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
@@ -23,7 +23,7 @@ from tracker.claims.combine import quantity
 from tracker.core.copying.services import copy_into
 from tracker.core.quantity import Quantity
 from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
-from tracker.licences.account import Accounts, Use
+from tracker.licences.account import Use
 from tracker.licences.models import Licence
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Books, LicenceRow, Scope
@@ -35,6 +35,8 @@ from tracker.reconciliation.tabulate import MOST_ROWS
 from tracker.reconciliation.verdict_sums.querysets import VerdictSums
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import house
+
+Key = TypeVar("Key", int, str)
 
 LINES_PER_PIECE = 10_000
 """Lines read at a time. What is tied together is one piece, however many lines it has."""
@@ -96,7 +98,8 @@ class LicenceLines(VerdictSums):
             return
         with connection.cursor() as cursor, self._drawing(cursor, mine):
             cursor.execute("SELECT component, count(*) FROM licence_line GROUP BY 1")
-            for pack in _packed(sorted(mine), dict(cursor.fetchall())):
+            lines = dict(cursor.fetchall())
+            for pack in _packs((component, lines.get(component, 0)) for component in sorted(mine)):
                 items = self.licences(Q(licence_id__in=[pk for component in pack for pk in mine[component]]))
                 yield from self._told_books(cursor, pack, items)
 
@@ -109,7 +112,8 @@ class LicenceLines(VerdictSums):
         drawn = licences.draw(items, uses, spoken, self.chips, self.parameters)
         del uses
         by_name = {licences.name(item.ref.id): item for item in items}
-        for keys in _batches(drawn):
+        named = ((key, min(len(account.entries), MOST_ROWS)) for key, account in drawn.of.items())
+        for keys in _packs(named):
             told = licences.told(drawn, keys, spoken)
             near = {*keys, *(key for drew in told.twice.values() for key, _ in drew)}
             movements = self.movements(Q(id__in=sorted(licences.shown(told))))
@@ -241,31 +245,15 @@ def _owner(number: int) -> tuple[str, int]:
     return ("org" if number % 2 else "licence", number // 2)
 
 
-def _packed(components: Sequence[int], lines: Mapping[int, int]) -> Iterator[list[int]]:
-    """Components in packs of about as many lines as are read at a time."""
-    pack: list[int] = []
+def _packs(lines: Iterable[tuple[Key, int]]) -> Iterator[list[Key]]:
+    """Keys in packs of about as many lines as are read at a time."""
+    pack: list[Key] = []
     read = 0
-    for component in components:
-        more = lines.get(component, 0)
+    for key, more in lines:
         if pack and read + more > LINES_PER_PIECE:
             yield pack
             pack, read = [], 0
-        pack.append(component)
+        pack.append(key)
         read += more
     if pack:
         yield pack
-
-
-def _batches(drawn: Accounts) -> Iterator[list[str]]:
-    """Names of items in batches that name about as many lines as are read at a time."""
-    batch: list[str] = []
-    named = 0
-    for key, account in drawn.of.items():
-        more = min(len(account.entries), MOST_ROWS)
-        if batch and named + more > LINES_PER_PIECE:
-            yield batch
-            batch, named = [], 0
-        batch.append(key)
-        named += more
-    if batch:
-        yield batch

@@ -29,7 +29,7 @@ from tracker.reconciliation.sums.querysets import Sums
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import read
 
-SUMS_PER_PIECE = 500
+SUMS_PER_PIECE = 200
 """Sums told at a time: each names lines and parties, and memory holds those of one piece."""
 
 # A line is covered as checks.rule._covers has it; 0 stands for a party that an item or a line does not name.
