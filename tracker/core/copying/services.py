@@ -26,7 +26,8 @@ def copy_into(table: str, rows: Iterable[Sequence[Any]]) -> None:
 def copy_in(rows: Sequence[models.Model]) -> None:
     """Write new rows of one model, several times as fast as ``bulk_create``; each gets its ``pk``.
 
-    Field defaults and triggers work as they always do; signals are not sent.
+    The rows hold values as their columns take them; triggers work as they always do; signals are not sent, and no field fills
+    itself.
     """
     if not rows:
         return
@@ -40,8 +41,14 @@ def copy_in(rows: Sequence[models.Model]) -> None:
         for row, (pk,) in zip(rows, cursor.fetchall(), strict=True):
             row.pk = pk
     columns = ", ".join(f'"{field.column}"' for field in fields)
+    encoded = [(field.attname, field if isinstance(field, models.JSONField) else None) for field in fields]
     with copying(f'COPY "{model._meta.db_table}" ({columns}) FROM STDIN') as copy:
         for row in rows:
             copy.write_row(
-                [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+                [
+                    getattr(row, name)
+                    if field is None
+                    else field.get_db_prep_save(getattr(row, name), connection)
+                    for name, field in encoded
+                ]
             )
