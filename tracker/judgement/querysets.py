@@ -313,9 +313,16 @@ class _Judging:
 
     def _chips(self, span: range) -> None:
         found, specs = scopes(self.at)
+        written = self._sql(
+            "SELECT DISTINCT coalesce(2 * s.chip_id, 2 * s.family_id + 1)"
+            f" FROM {self.lines} s WHERE {self.condition}",
+            self.given,
+        )
+        moved = {number for (number,) in written}
         members = {
-            2 * pk + (kind == "family"): [specs[chip] for chip in scope.chips] or [scope.stand_in]
+            number: [specs[chip] for chip in scope.chips] or [scope.stand_in]
             for (kind, pk), scope in found.items()
+            if (number := 2 * pk + (kind == "family")) in moved
         }
         self._copy("chip", ((key, law, self.book.chip(m, law)) for key, m in members.items() for law in span))
 
