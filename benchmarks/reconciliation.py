@@ -1,6 +1,6 @@
 """Drawing up and checking the books of a whole ledger, against hand-written SQL that only persists the same balances, in one run.
 
-    .venv/bin/python -m benchmarks.reconciliation [--rows 1000000] [--repeat 2] [--workers 2] [--keep]
+    .venv/bin/python -m benchmarks.reconciliation [--rows 1000000] [--repeat 2] [--workers 2] [--keep] [--checks]
 
 Works in a database of its own ("benchmark_reconciliation"), made at the start and dropped at the end (``--keep`` keeps it for the
 next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
@@ -14,6 +14,8 @@ next time): a SYNTHETIC ledger (``benchmarks.ledger``) with planted faults.
 - *closing*: false alarms controlled, findings written, cells indexed and hung in. Planted faults are counted.
 - *incremental*: lines corrected one at a time, then so many that a thousandth and a hundredth of the cells change; against the
   full run.
+- ``--checks`` instead: a run with every check, in one process, then some that go on from it after a line was corrected; seconds
+  by kind of share.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -249,6 +252,28 @@ def gone_on(bench: Bench, base: Any, ids: list[int]) -> tuple[float, float, floa
     return started, lines, perf_counter() - began, run.cells.count()
 
 
+def every_check(bench: Bench) -> None:
+    """A whole run and one over changes, share by share in this process."""
+    from tracker.models import ReconciliationRun
+    from tracker.reconciliation import services
+    from tracker.reconciliation.closing.services import close_if_complete
+
+    def done(mode: str) -> str:
+        run = services.start_run("benchmark", records="synthetic", mode=mode)
+        took: Counter[str] = Counter()
+        for pk, kind in run.partitions.order_by("id").values_list("id", "kind"):
+            assert services.begin_share(pk)
+            took[kind] += timed(partial(services.run_share, pk))
+        took["closing"] = timed(partial(close_if_complete, run.id))
+        told = ", ".join(f"{kind} {seconds:.2f}" for kind, seconds in took.items())
+        return f"{run.findings.count():,} findings; {told}"
+
+    print("full:", done(ReconciliationRun.Mode.FULL), flush=True)
+    for reference in ("synthetic-1", "synthetic-1000", "synthetic-1001"):
+        bench.sql("UPDATE tracker_shipment SET quantity = quantity + 1 WHERE reference = %s", reference)
+        print("one corrected:", done(ReconciliationRun.Mode.INCREMENTAL), flush=True)
+
+
 def main(argv: list[str]) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -257,6 +282,7 @@ def main(argv: list[str]) -> None:
     parser.add_argument("--repeat", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", action="store_true", help="keep the database, and use one that was kept")
+    parser.add_argument("--checks", action="store_true", help="time every kind of share instead")
     parser.add_argument("--share", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.share:
@@ -267,7 +293,10 @@ def main(argv: list[str]) -> None:
         bench = Bench(options.rows, options.workers)
         if not kept:
             bench.prepare()
-        measure(bench, options.repeat)
+        if options.checks:
+            every_check(bench)
+        else:
+            measure(bench, options.repeat)
 
 
 if __name__ == "__main__":
