@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests import factories
-from tests.judgement.conftest import world  # noqa: F401
 from tracker import models
 from tracker.core.services import settled_instant
 from tracker.reconciliation.books import Finding, Parameters
@@ -29,7 +28,7 @@ def ledger() -> Ledger:
     return Ledger(settled_instant(), date(2026, 6, 30), SYNTHETIC)
 
 
-def licensed_trade(world, dice) -> None:  # noqa: F811
+def licensed_trade(world, dice) -> None:
     """Licences of few parties, and lines to them: some name a licence, some share a consignment, some carry on the goods of
     others, some needed no licence."""
     people = world["people"][:8]
@@ -73,7 +72,7 @@ def found(of: Ledger, count: int) -> list[Finding]:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_pieces_find_what_the_whole_finds(world, seed):  # noqa: F811
+def test_pieces_find_what_the_whole_finds(world, seed):
     dice = random.Random(seed)
     with transaction.atomic(), pytest.MonkeyPatch.context() as patched:
         patched.setattr(querysets, "LINES_PER_PIECE", dice.choice([1, 20]))
@@ -87,7 +86,22 @@ def test_pieces_find_what_the_whole_finds(world, seed):  # noqa: F811
         transaction.set_rollback(True)
 
 
-def test_lines_that_needed_no_licence_and_name_none_are_not_read(world):  # noqa: F811
+def test_goods_of_one_consignment_on_licences_of_two_parties_lie_in_one_piece(world, monkeypatch):
+    monkeypatch.setattr(querysets, "LINES_PER_PIECE", 1)
+    chip = world["scopes"][0]
+    for number, buyer in enumerate(world["people"][:2]):
+        licence = factories.licence(
+            f"synthetic-licence-{number}", ((chip, 900),), consignee=buyer, destination_country="CN"
+        )
+        factories.shipment(
+            f"synthetic-{number}", chip=chip, quantity=100, consignee=buyer, licence=licence, consignment="synthetic-lot",
+            destination_country="CN", shipped_on=date(2025, 3, 1 + number),
+        )  # fmt: skip
+    (double,) = (one for one in found(ledger(), 2) if one.verdict == "drawn twice")
+    assert double.gap == 100
+
+
+def test_lines_that_needed_no_licence_and_name_none_are_not_read(world):
     buyer = world["people"][0]
     licence = factories.licence(
         "synthetic-licence", ((world["scopes"][0], 10),), consignee=buyer, destination_country="CN"
@@ -98,17 +112,17 @@ def test_lines_that_needed_no_licence_and_name_none_are_not_read(world):  # noqa
         "origin_country": "US",
         "shipped_on": date(2025, 3, 1),
     }
-    for reference, given in {  # noqa: F402 - hypothesis's is done with
+    for reference, values in {
         "needed": {"destination_country": "CN"},
         "needed-none": {"destination_country": "US"},
         "named": {"destination_country": "US", "licence": licence},
     }.items():
-        factories.shipment(f"synthetic-{reference}", **common | given)
+        factories.shipment(f"synthetic-{reference}", **common | values)
     (books,) = ledger().pieces("licence", 0, 1)
     assert {row.reference for row in books.movements} == {"synthetic-needed", "synthetic-named"}
 
 
-def test_where_there_is_no_licence_nothing_is_read(world, django_assert_num_queries):  # noqa: F811
+def test_where_there_is_no_licence_nothing_is_read(world, django_assert_num_queries):
     of = ledger()
     with django_assert_num_queries(1):
         assert not list(of.pieces("licence", 0, 2))

@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import factories
-from tests.judgement.conftest import world  # noqa: F401
 from tracker import models
 from tracker.core.services import settled_instant
 from tracker.reconciliation.books import Finding, Parameters
@@ -35,7 +34,7 @@ DAYS = [
 PLACES = ["CN", "HK", "SG", "MY", "AE", "RU", "US", "DE", ""]
 
 
-def line(world, dice, number, **given) -> models.Shipment:  # noqa: F811
+def line(world, dice, number, **given) -> models.Shipment:
     scope, first, unit = (
         dice.choice(world["scopes"]),
         dice.choice([*DAYS, None]),
@@ -54,17 +53,20 @@ def line(world, dice, number, **given) -> models.Shipment:  # noqa: F811
     return models.Shipment(**values | given)
 
 
-def licences(world, dice) -> list[models.Licence]:  # noqa: F811
+def licences(world, dice) -> list[models.Licence]:
     people = [None, *world["people"][:6]]
-    return [
-        factories.licence(
-            f"synthetic-licence-{i}", ((dice.choice(world["scopes"]), 100),), consignee=dice.choice(people),
-            end_user=dice.choice([None, *people]), destination_country=dice.choice(PLACES),
-            valid_from=dice.choice([None, *DAYS]), valid_until=dice.choice([None, date(2027, 1, 1)]),
-            kind=dice.choice(["export licence", "export licence", "import approval"]),
-        )
-        for i in range(4)
-    ]  # fmt: skip
+    found = []
+    for number in range(4):
+        first = dice.choice([None, *DAYS])
+        until = first + timedelta(dice.choice([100, 500])) if first else dice.choice([None, DAYS[3]])
+        found.append(
+            factories.licence(
+                f"synthetic-licence-{number}", ((dice.choice(world["scopes"]), 100),), consignee=dice.choice(people),
+                end_user=dice.choice([None, *people]), destination_country=dice.choice(PLACES), valid_from=first,
+                valid_until=until, kind=dice.choice(["export licence", "export licence", "import approval"]),
+            )
+        )  # fmt: skip
+    return found
 
 
 def by_the_database(count: int = 1) -> list[Finding]:
@@ -111,7 +113,7 @@ def _bare(fact: str) -> str:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_sums_of_the_database_and_of_the_check_agree(world, seed):  # noqa: F811
+def test_sums_of_the_database_and_of_the_check_agree(world, seed):
     dice = random.Random(seed)
     with transaction.atomic():
         named = licences(world, dice)
@@ -124,7 +126,7 @@ def test_sums_of_the_database_and_of_the_check_agree(world, seed):  # noqa: F811
         transaction.set_rollback(True)
 
 
-def test_of_many_movements_the_largest_are_named_and_the_others_counted(world, monkeypatch):  # noqa: F811
+def test_of_many_movements_the_largest_are_named_and_the_others_counted(world, monkeypatch):
     monkeypatch.setattr(querysets, "SUMS_PER_PIECE", 1)
     buyer, plenty = world["people"][0], MOST_EVIDENCE + 7
     assert buyer.country == "CN"
@@ -148,7 +150,7 @@ def test_of_many_movements_the_largest_are_named_and_the_others_counted(world, m
     assert "beside them stand 7 movements, 28 chips in all" in " ".join(part.body for part in found.sections)
 
 
-def test_undetermined_amounts_too_small_to_report_are_told_together_for_their_country(world):  # noqa: F811
+def test_undetermined_amounts_too_small_to_report_are_told_together_for_their_country(world):
     chip = world["scopes"][0]
     crowd = [factories.organization(f"synthetic-buyer-{i}", country="") for i in range(3)]
     lines = [
