@@ -428,6 +428,18 @@ def test_an_allocation_of_a_country_and_a_ratio_of_a_commodity_are_held_against_
 
 
 @pytest.mark.django_db
+def test_a_ratio_is_told_no_longer_once_its_last_export_is_withdrawn():
+    """In a run that goes on from another: the commodity was exported then, and is no longer now."""
+    enacted(HALF, rule_id="TEST-RATIO")
+    ship(100, date(2025, 1, 5), destination_country="US", origin_country="TW")
+    gone = ship(80, date(2025, 3, 2), destination_country="CN")
+    assert [found.counterpart for found in told()] == ["TEST-RATIO HALF"]
+    gone.delete()
+    assert told(mode="incremental") == []
+    assert models.ReconciliationRun.objects.latest("id").base_id
+
+
+@pytest.mark.django_db
 def test_a_rule_that_is_not_enforced_leaves_information_and_no_discrepancy():
     enacted(YEARLY | {"limit": 8000 * 150}, enforcement="not enforced")
     ship(200, date(2025, 3, 1), consignee=make.organization("synthetic-buyer"))

@@ -36,7 +36,7 @@ def standing(kind: str, ledger: Ledger, base: ReconciliationRun) -> list[int]:
         told = {scopes.key(ledger.numbered_scopes[number]) for number in _only(ledger).scopes}
         return [pk for pk, area, scope in rows if area not in areas or scope not in told]
     ratios = {
-        f"chip:{ledger.chips[pk].slug}" for name in ledger.commodities_asked for pk in ledger.commodities[name]
+        f"chip:{ledger.chips[pk].slug}" for name in ledger.commodities_near for pk in ledger.commodities[name]
     } if kind == "limit" else set()  # fmt: skip
     return [
         pk

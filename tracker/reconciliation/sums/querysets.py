@@ -239,10 +239,14 @@ class Sums(Records):
         asked = self._commodities_of(
             {chip * 2 if chip else family * 2 + 1 for chip, family in pairs.distinct()}
         )
-        if self.only is not None:
-            near = {line.scope for line in self.only.lines if line.destination_country in self._both_sides}
-            asked &= self._commodities_of(near)
-        return asked
+        return asked if self.only is None else asked & self.commodities_near
+
+    @property
+    def commodities_near(self) -> set[str]:
+        """Commodities that a changed line on either side of a ratio may be of, then or now."""
+        assert self.only is not None  # it is narrowed
+        near = {line.scope for line in self.only.lines if line.destination_country in self._both_sides}
+        return self._commodities_of(near)
 
     def _commodities_of(self, numbers: Iterable[int]) -> set[str]:
         """The commodities that units of these scopes may be of."""
