@@ -246,17 +246,23 @@ sizes, errors = st.floats(1, 1e5), st.floats(0, 1e3)
 
 @given(st.lists(st.tuples(sizes, errors, errors, st.sampled_from(["", "a", "b"])), max_size=8))
 def test_adding_up_by_house_loses_nothing_of_the_error(rows):
-    lines = [
-        (Line(cast.movement(1), Quantity(mu, ss=ss, sr=sr, key=key), 1, True), date(2025, 1, 1))
-        for mu, ss, sr, key in rows
-    ]
-    keys = chain_of._DatedKeys(24)
-    for line, day in lines:
-        keys.saw(line.quantity.key, day)
-    added = total([(1.0, amount) for _, _, amount in chain_of._added(lines, keys)])
-    alone = total([(1.0, line.quantity) for line, _ in lines])
+    lines = [Line(cast.movement(1), Quantity(mu, ss=ss, sr=sr, key=key), 1, True) for mu, ss, sr, key in rows]
+    added = total([(1.0, amount) for _, _, amount in chain_of._added(lines)])
+    alone = total([(1.0, line.quantity) for line in lines])
     assert added.mu == pytest.approx(alone.mu)
     assert added.s == pytest.approx(alone.s)
+
+
+def test_the_parts_of_the_error_that_records_bear_come_to_the_whole():
+    """Ten receipts of one house: what they err alike is told with each of them, so that their parts add up to 1."""
+    rows = [came(500, f"2025-05-{day:02}") for day in range(1, 11)]
+    found = results(*quarters([1000, 6000, 5900], [], grade="B"), *rows, whole("2025-01-01"))
+    for finding in found.values():
+        shares = [row.variance_share for row in finding.evidence if row.variance_share is not None]
+        assert sum(shares) == pytest.approx(1)
+    period = found["count-2025-06-30"]
+    (one, *_) = (row for row in period.evidence if row.role == "receipt")
+    assert one.variance_share * period.sigma**2 > 5 * 15**2  # its own variance is about 15^2
 
 
 def test_no_finding_names_more_than_its_largest_movements():

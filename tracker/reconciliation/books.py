@@ -423,7 +423,9 @@ class Evidence:
     role: str  # e.g. claim, ledger, licence, rule, specification, power, source, echo
     label: str  # one line a person can read: figure, who said it, when, grade
     contribution: float | None = None  # to the difference, in units
-    variance_share: float | None = None  # 0..1
+    variance_share: float | None = (
+        None  # of all records together 1; negative where an error cancels another's
+    )
 
 
 @dataclass(frozen=True, slots=True)

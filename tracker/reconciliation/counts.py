@@ -53,9 +53,11 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the books between the counts: flows of each period, and what they balance to."""
+    """One reading of the books between the counts: flows of each period, and what they balance to. The figures of ``lines`` and
+    ``counts`` bear the bias key that holds on their day."""
 
     lines: tuple[tuple[Line, ...], ...]
+    counts: tuple[Quantity, ...]
     balances: Balances
 
 
@@ -157,29 +159,34 @@ def _reading(chain: Chain, held: Sequence[Sequence[Line]], shelf: Shelf) -> Read
         flows = flows[1:]
     keys = _DatedKeys(shelf.parameters.bias_key_months)
     closing = chain.counts if chain.from_zero else chain.counts[1:]
-    dated = [
-        [(line, line_day(line, count.day, shelf.parameters)) for line in flow]
+    days = [
+        [line_day(line, count.day, shelf.parameters) for line in flow]
         for flow, count in zip(flows, closing, strict=True)
     ]
     for count in chain.counts:
         keys.saw(count.amount.key, count.day)
-    for lines in dated:
-        for line, day in lines:
+    for flow, moved_on in zip(flows, days, strict=True):
+        for line, day in zip(flow, moved_on, strict=True):
             keys.saw(line.quantity.key, day)
-    records = {
-        f"count {number:04d}": replace(one.amount, key=keys.on(one.amount.key, one.day))
-        for number, one in enumerate(chain.counts)
-    }
+    dated = tuple(
+        tuple(
+            replace(line, quantity=replace(line.quantity, key=keys.on(line.quantity.key, day)))
+            for line, day in zip(flow, moved_on, strict=True)
+        )
+        for flow, moved_on in zip(flows, days, strict=True)
+    )
+    counts = tuple(replace(one.amount, key=keys.on(one.amount.key, one.day)) for one in chain.counts)
+    records = {f"count {number:04d}": amount for number, amount in enumerate(counts)}
     periods = []
     for number, lines in enumerate(dated):
         opening = number - 1 if chain.from_zero else number
         entries = [Entry(f"count {opening:04d}", "open")] if opening >= 0 else []
-        for role, key, amount in _added(lines, keys):
+        for role, key, amount in _added(lines):
             name = f"{role} {number:04d} {key}"
             records[name] = amount
             entries.append(Entry(name, role))
         periods.append([*entries, Entry(f"count {opening + 1:04d}", "close")])
-    return Reading(tuple(flows), sequence.balances(records, periods))
+    return Reading(dated, counts, sequence.balances(records, periods))
 
 
 class _DatedKeys:
@@ -205,12 +212,12 @@ def line_day(line: Line, otherwise: date, parameters: Parameters) -> date:
     return days[1] or days[0] or otherwise
 
 
-def _added(lines: Sequence[tuple[Line, date]], keys: _DatedKeys) -> list[tuple[str, str, Quantity]]:
+def _added(lines: Sequence[Line]) -> list[tuple[str, str, Quantity]]:
     """Lines of one period added up by role and house, which loses nothing of their covariance: so that the matrix of errors grows
     with the houses, not with the ledger."""
     groups: dict[tuple[str, str], list[Quantity]] = defaultdict(list)
-    for line, day in sorted(lines, key=lambda one: (one[0].movement.ref.id, one[0].sign)):
-        groups[role_of(line), keys.on(line.quantity.key, day)].append(line.quantity)
+    for line in sorted(lines, key=lambda one: (one.movement.ref.id, one.sign)):
+        groups[role_of(line), line.quantity.key].append(line.quantity)
     found = []
     for (role, key), amounts in sorted(groups.items()):
         own = math.fsum(one.sr**2 + (0.0 if key else one.ss**2) for one in amounts)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
@@ -29,7 +29,7 @@ from typing import Any
 
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
-from tracker.core.quantity import Quantity
+from tracker.core.quantity import Quantity, total
 from tracker.reconciliation import explain, scopes, sequence, significance
 from tracker.reconciliation.books import (
     Books,
@@ -389,38 +389,27 @@ def _not_tested(
     )  # fmt: skip
 
 
-def _evidence(case: _Case, value: _Value, places: Iterable[int]) -> tuple[tuple[Evidence, ...], str]:
+def _evidence(case: _Case, value: _Value, places: Sequence[int]) -> tuple[tuple[Evidence, ...], str]:
     """Counts, declarations and the largest lines, with their parts of the difference and the variance; and the weakest grade
     that the difference cannot do without."""
-    places = list(places)
     reading, shelf = case.readings[value.reading], case.shelf
-    variance = value.sigma**2
-    rows: list[Evidence] = []
-    grades: list[str] = []
-    opening, closing = case.opening(places[0]), case.closing[places[-1]]
-    for role, sign, count in (("opening count", 1.0, opening), ("closing count", -1.0, closing)):
-        if count:
-            share = count.amount.variance / variance if variance else 0.0
-            rows.append(
-                Evidence(
-                    count.claim.ref,
-                    role,
-                    claim_label(count.claim, count.amount),
-                    sign * count.amount.mu,
-                    share,
-                )
-            )
-            grades.append(count.amount.grade)
+    closing = places[-1] if case.chain.from_zero else places[-1] + 1
+    ends = [("opening count", 1, closing - len(places)), ("closing count", -1, closing)]
+    ends = [one for one in ends if one[2] >= 0]  # a book that begins at 0 opens without a count
     lines = [line for at in places for line in reading.lines[at]]
-    moved = []
-    for line in lines:
-        share = line.quantity.variance / variance if variance else 0.0
-        moved.append(
-            Evidence(line.movement.ref, role_of(line), shelf.label(line), line.sign * line.quantity.mu, share)
-        )
-    weakest = significance.weakest_indispensable(
-        [*rows, *moved], [*grades, *(line.quantity.grade for line in lines)], value.muf
-    )
+    terms = [(sign, reading.counts[at]) for _, sign, at in ends]
+    shares = total([*terms, *((line.sign, line.quantity) for line in lines)]).shares
+    rows = []
+    for (role, sign, at), share in zip(ends, shares, strict=False):
+        count = case.chain.counts[at]
+        label = claim_label(count.claim, count.amount)
+        rows.append(Evidence(count.claim.ref, role, label, sign * count.amount.mu, share))
+    moved = [
+        Evidence(line.movement.ref, role_of(line), shelf.label(line), line.sign * line.quantity.mu, share)
+        for line, share in zip(lines, shares[len(rows) :], strict=True)
+    ]
+    grades = [amount.grade for _, amount in terms] + [line.quantity.grade for line in lines]
+    weakest = significance.weakest_indispensable([*rows, *moved], grades, value.muf)
     moved.sort(key=lambda row: (-abs(row.contribution or 0.0), row.ref.id))
     declared = [
         Evidence(
