@@ -43,6 +43,14 @@ def books(row: ReconciliationRun) -> list[tuple]:
     return sorted(BalanceCell.objects.of_run(row).values_list(*CELL))
 
 
+def told(row: ReconciliationRun) -> dict[tuple, tuple]:
+    named = ("check_code", "area", "scope", "period", "counterpart")
+    return {
+        tuple(one[:5]): tuple(one[5:])
+        for one in row.findings.values_list(*named, "verdict", "is_discrepancy", "text")
+    }
+
+
 ESTIMATE = ("component", "order", "kind", "from_node", "to_node", "scope", "estimate", "sd", "status")
 
 
@@ -78,6 +86,7 @@ def same_as_afresh(base: ReconciliationRun) -> ReconciliationRun:
     assert books(forward) == books(afresh)
     assert forward.counts["cells"] == len(books(forward))
     assert forward.counts["tests"] == afresh.counts["tests"]
+    assert told(forward) == told(afresh)
     assert forward.findings_sha256 == afresh.findings_sha256
     assert evidence(forward) == evidence(afresh)
     assert ranked(forward) == ranked(afresh)
@@ -125,16 +134,19 @@ class Trade:
         dice, self.count = self.dice, self.count + 1
         quantity = dice.choice([8, 100, 1000, 2500, 40000])
         shipped = date(2024, 1, 1) + timedelta(dice.randrange(400))
+        vague = dice.random() < 0.15
         what = (
             {"family": self.family, "chip": None}
             if dice.random() < 0.15
             else {"chip": dice.choice(self.chips)}
         )
         return factories.shipment(
-            f"synthetic-line-{self.count}", quantity=quantity, shipped_on=shipped,
+            f"synthetic-line-{self.count}", quantity=quantity, shipped_on=None if dice.random() < 0.1 else shipped,
+            shipped_on_latest=shipped + timedelta(dice.randrange(50)) if vague else None,
             received_on=shipped + timedelta(dice.randrange(60)) if dice.random() < 0.7 else None,
             shipper=dice.choice([self.vendor, self.vendor, *self.firms]), consignee=dice.choice(self.firms),
-            destination=dice.choice([None, *self.sites]), origin_country=dice.choice(["US", "SG"]),
+            origin=dice.choice([None, None, *self.sites]), destination=dice.choice([None, *self.sites]),
+            origin_country=dice.choice(["US", "SG"]),
             destination_country=dice.choice(["MY", "SG"]), quantity_by_shipper=quantity,
             quantity_by_receiver=dice.choice([quantity, quantity, quantity * 0.9, quantity * 0.5, None]),
             status=dice.choice(["received", "reported", "in transit", "seized", "cancelled"]), **what,
@@ -394,3 +406,28 @@ def test_looking_over_columns_finds_what_the_checks_find_in_the_books_of_all_lin
             assert row.counts["tests"]["SRD"] == sum(one.p is not None and bool(one.family) for one in told)
             by_key = dict(zip(keys, found.values_list("q", flat=True), strict=True))
             assert by_key == pytest.approx({one.key: one.q for one in told if one.accepted}, rel=1e-8)
+
+
+def test_a_family_of_which_more_went_out_under_its_chips_names_is_found(trade):
+    """What was received as a family went out partly under the names of its chips: neither name alone falls below zero."""
+    firm, other = trade.firms[:2]
+    day = date(2025, 3, 1)
+    for number, (what, quantity, shipper, consignee) in enumerate((
+        ({"family": trade.family, "chip": None}, 1000, trade.vendor, firm),
+        ({"family": trade.family, "chip": None}, 900, firm, other),
+        ({"chip": trade.chips[0]}, 100, trade.vendor, firm), ({"chip": trade.chips[0]}, 90, firm, other),
+        ({"chip": trade.chips[1]}, 600, trade.vendor, firm), ({"chip": trade.chips[1]}, 1000, firm, other),
+    )):  # fmt: skip
+        factories.shipment(
+            f"synthetic-named-{number}", quantity=quantity, is_exact=True, shipped_on=day + timedelta(number),
+            received_on=day + timedelta(number), shipper=shipper, consignee=consignee, status="received", **what,
+        )  # fmt: skip
+    row = finished()
+    told = running.find(ledger_of(row).lines_books(Shipment.objects.values_list("id", flat=True)), SYNTHETIC)
+    assert [(one.area, one.scope, one.gap) for one in told] == [
+        (f"org:{firm.slug}", "family:synthetic-family", 290.0)
+    ]
+    keys = row.findings.filter(check_code="RUNNING").values_list(
+        "check_code", "area", "scope", "period", "counterpart"
+    )
+    assert sorted(keys) == sorted(one.key for one in told)

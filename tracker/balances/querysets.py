@@ -94,6 +94,30 @@ def lines_of(
     return np.concatenate(parts) if parts else np.empty(0, LINE)
 
 
+def have_lines(
+    at: datetime, synthetic: bool, end: str, holders: Array, scopes: Array, where: str = "true"
+) -> Array:
+    """Whether each holder has a line of its scope, as :func:`lines_of` would read them; no line is read for it."""
+    table = Shipment._meta.db_table
+    superseded, held = superseded_known_at(table, at)
+    found = np.zeros(len(holders), bool)
+    for what, of_kind in (("chip_id", scopes % 2 == 0), ("family_id", scopes % 2 == 1)):
+        if not of_kind.any():
+            continue
+        sql = (
+            "SELECT d.place FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[]) d(holder, what, place)"
+            f" WHERE EXISTS (SELECT FROM {table} WHERE recorded_at <= %s AND {end} = d.holder AND {what} = d.what"
+            f" AND is_synthetic = %s AND ({where})) OR (d.holder, d.what) IN (SELECT {end}, {what} FROM ({superseded}) s"
+            f" WHERE is_synthetic = %s AND ({where}))"
+        )
+        places = np.flatnonzero(of_kind)
+        asked = [holders[of_kind].tolist(), (scopes[of_kind] // 2).tolist(), places.tolist()]
+        with connection.cursor() as cursor:
+            cursor.execute(sql, [*asked, at, synthetic, *held, synthetic])
+            found[[place for (place,) in cursor.fetchall()]] = True
+    return found
+
+
 def _columns(record: np.dtype) -> str:
     return ", ".join(COLUMNS[name] for name in record.names or ())
 

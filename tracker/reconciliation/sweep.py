@@ -9,7 +9,7 @@ the checks.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -69,6 +69,7 @@ class Sweep:
     _lots: list[dict[str, Array]] = field(default_factory=list)
     _dispatches: list[dict[str, Array]] = field(default_factory=list)
     _receipts: list[dict[str, Array]] = field(default_factory=list)
+    _crossed: list[Array] = field(default_factory=list)
 
     def add(self, lines: Array, read: Amounts) -> None:
         """Look over a block of lines."""
@@ -176,12 +177,14 @@ class Sweep:
                 (self._dispatches, sent, sender, out_day),
                 (self._receipts, came, receiver, first),
             ):
-                events.append(
-                    {
-                        "chain": ((lines[who][mask].astype(np.int64) << 1) | place) << 26 | lines["scope"][mask],
-                        "day": day[mask].astype(np.int32), "mu": read.mu[mask],
-                    }
-                )  # fmt: skip
+                chain = _chain(lines[who][mask], place, lines["scope"][mask])
+                events.append({"chain": chain, "day": day[mask].astype(np.int32), "mu": read.mu[mask]})
+            if sender == "origin":
+                # on the days between, the goods are counted at both ends, and may hide what a whole of which both are parts lacks
+                lines_crossed = lines[sent & came & (first < out_day)]
+                self._crossed += [
+                    _chain(lines_crossed[end], place, lines_crossed["scope"]) for end in (sender, receiver)
+                ]
 
     def chains_touched(self) -> Array:
         """CHAIN rows of every balance that a line was read of."""
@@ -189,12 +192,18 @@ class Sweep:
         return _as_chains(np.unique(np.concatenate(found)) if found else np.empty(0, np.int64))
 
     def overdrawn(self) -> Array:
-        """CHAIN rows of the balances that fall below zero at some day. Asked once: the events are let go, to make room."""
+        """CHAIN rows of the balances that fall below zero at some day, and of those that :func:`wider` cannot do without. Asked
+        once: the events are let go, to make room."""
+        crossed = np.concatenate([*self._crossed, np.empty(0, np.int64)])
+        return _as_chains(np.unique(np.concatenate([crossed, self._below()])))
+
+    def _below(self) -> Array:
+        none = np.empty(0, np.int64)
         if not self._dispatches:
-            return np.empty(0, CHAIN)
+            return none
         senders = np.unique(np.concatenate([sent["chain"] for sent in self._dispatches]))
         if not len(senders):
-            return np.empty(0, CHAIN)
+            return none
         parts = [(sent["chain"], sent["day"], -sent["mu"]) for sent in self._dispatches]
         self._dispatches.clear()
         while self._receipts:  # most go to whoever sends nothing
@@ -207,7 +216,12 @@ class Sweep:
         starts = np.concatenate([[0], np.flatnonzero(key[1:] != key[:-1]) + 1])
         before = np.concatenate([[0.0], level[starts[1:] - 1]])
         low = np.minimum.reduceat(level, starts) - before
-        return _as_chains(key[starts][low < 0])
+        return key[starts][low < 0]
+
+
+def _chain(holders: Array, place: int, scopes: Array) -> Array:
+    """Each balance as one number, as :func:`_as_chains` reads it."""
+    return ((holders.astype(np.int64) << 1) | place) << 26 | scopes
 
 
 def _as_chains(keys: Array) -> Array:
@@ -237,6 +251,22 @@ def without(rows: Array, others: Array) -> Array:
     if rows.dtype == LOT:
         return rows[~np.isin(_named(rows), _named(others))]
     return rows[~np.isin(rows, others)]
+
+
+def wider(low: Array, outer: Mapping[int, Sequence[int]], wholes: Mapping[int, Collection[int]]) -> Array:
+    """CHAIN rows of all balances that may fall below zero, given those that do (:meth:`Sweep.overdrawn`).
+
+    The balance of a family takes in what surely is of it, under whatever name, and that of a site the balances of its parts: a
+    sum that falls below zero has a part that does. ``outer``: the scopes that surely hold each scope, itself among them;
+    ``wholes``: the sites of which each site is a part.
+    """
+    rows = {
+        (site, place, number)
+        for site, holder, scope in low.tolist()
+        for place in ({holder, *wholes.get(holder, ())} if site else {holder})
+        for number in outer[scope]
+    }
+    return np.array(sorted(rows), CHAIN)
 
 
 _LOT_KEYS = ("shipper", "consignee", "scope", "quarter")

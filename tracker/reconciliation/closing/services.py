@@ -32,6 +32,7 @@ from tracker.reconciliation.findings.services import (
     save_findings,
     tell,
 )
+from tracker.reconciliation.lines.services import told_below_zero, wider_chains
 from tracker.reconciliation.models import (
     GOING,
     Discrepancy,
@@ -68,6 +69,8 @@ def close_if_complete(run_id: int) -> bool:
         shares = list(run.partitions.filter(kind=LINES).order_by("index"))
         if run.base is not None:
             _carry_unread(run, run.base)
+        else:
+            _tell_wider_chains(run, shares)
         tests = _control_false_alarms(run, shares)
         finish_cells(run.id)
         run.findings_sha256 = findings_digest(run)
@@ -89,6 +92,14 @@ def _carry_unread(run: ReconciliationRun, base: ReconciliationRun) -> None:
     )
     if NETWORK not in kinds:
         carry_estimates(run, base)
+
+
+def _tell_wider_chains(run: ReconciliationRun, shares: Sequence[RunPartition]) -> None:
+    """Write the findings on balances that take in chains of several shares, of which each saw its own."""
+    low = [unpacked(share.scratch)["chains"] for share in shares]
+    if low:
+        ledger = ledger_of(run)
+        save_findings(run, told_below_zero(ledger, wider_chains(ledger, np.concatenate(low))))
 
 
 # --- false alarms -----------------------------------------------------------------------------------------------------

@@ -26,7 +26,15 @@ from tracker.balances.books import (
     merged,
     stretches,
 )
-from tracker.balances.querysets import changed_lines, line_chunks, line_counts, lines_of, of_scopes, places
+from tracker.balances.querysets import (
+    changed_lines,
+    have_lines,
+    line_chunks,
+    line_counts,
+    lines_of,
+    of_scopes,
+    places,
+)
 from tracker.balances.reading import LINE, Array, amounts
 from tracker.balances.services import bring_forward, learn_cells, write_cells
 from tracker.core.memory import give_back
@@ -43,9 +51,9 @@ from tracker.reconciliation.lines.querysets import chain_lines, followed_chains,
 from tracker.reconciliation.models import Evidence, ReconciliationRun, RunPartition
 from tracker.reconciliation.position import Area
 from tracker.reconciliation.querysets import LINES, Ledger, ledger_of, stop_if_over
-from tracker.reconciliation.scopes import may_overlap
+from tracker.reconciliation.scopes import is_within, may_overlap
 from tracker.reconciliation.scratch import packed, unpacked
-from tracker.reconciliation.sweep import CHAIN, LOT, Sweep, without
+from tracker.reconciliation.sweep import CHAIN, LOT, Sweep, wider, without
 from tracker.reconciliation.touched import Touched
 from tracker.shipments.models import Shipment
 
@@ -155,7 +163,7 @@ def _brought_forward(
     of_lots = [side.lots_found(lots, others) for side in (before, now)]
     tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
 
-    moved_by = (before.chains_touched(), now.chains_touched(), _bystanders(touched, ledger))
+    moved_by = (before.chains_touched(), now.chains_touched(), _borne_on(touched, ledger))
     chains = _overlapping(np.unique(np.concatenate(moved_by)), ledger)
     suspects = {
         "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
@@ -181,7 +189,9 @@ def _brought_forward(
     again = {
         "early": np.array(now.early, np.int64),
         "stale": _together(ledger, instants, overdue, suspects["stale"]),
-        "chains": suspects["chains"][np.isin(suspects["chains"], chains)],
+        "chains": np.intersect1d(
+            np.concatenate([suspects["chains"], wider_chains(ledger, suspects["chains"])]), chains
+        ),
     }
     _carry_what_stands(run, base, ledger, ids, chains, _waited_for(ledger, instants, overdue))
     return _suspected(ledger, again), {srd.FAMILY: tests}
@@ -221,9 +231,9 @@ def _held(base: ReconciliationRun) -> tuple[dict[str, Array], int]:
     return held, sum(share.tests.get(srd.FAMILY, 0) for share in shares)
 
 
-def _bystanders(touched: Touched, ledger: Ledger) -> Array:
-    """CHAIN rows of those that lines bear on without naming them as consignee or site: end users, operators of the sites, wholes
-    of which a site is a part, and the sites of whoever received at none that is named."""
+def _borne_on(touched: Touched, ledger: Ledger) -> Array:
+    """CHAIN rows of all that lines bear on, also without moving it or naming it: both ends, end users, operators of the sites,
+    wholes of which a site is a part, and the sites of whoever received at none that is named."""
     receivers = {
         org
         for line in touched.lines
@@ -235,11 +245,14 @@ def _bystanders(touched: Touched, ledger: Ledger) -> Array:
     found = {
         (False, org, line.scope)
         for line in touched.lines
-        for org in (line.end_user, line.origin_operator, line.destination_operator)
+        for org in (
+            line.shipper, line.consignee, line.end_user, line.origin_operator, line.destination_operator,
+        )
         if org
-    }
+    }  # fmt: skip
     for line in touched.lines:
-        near = {whole for site in (line.origin, line.destination) for whole in wholes.get(site, ())}
+        ends = {line.origin, line.destination} - {0}
+        near = ends | {whole for site in ends for whole in wholes.get(site, ())}
         if not line.destination:
             near |= {site for org in (line.consignee, line.end_user) for site in operated.get(org, ())}
         found |= {(True, site, line.scope) for site in near}
@@ -395,6 +408,32 @@ def _overlapping(chains: Array, ledger: Ledger) -> Array:
     return np.unique(np.array(rows, CHAIN))
 
 
+def wider_chains(ledger: Ledger, low: Array) -> Array:
+    """CHAIN rows of the balances that sent something and take in some of those given, all of which fall below zero: these may
+    do so although their own lines alone do not."""
+    every = ledger.numbered_scopes.items()
+    outer = {
+        number: [other for other, scope in every if is_within(ledger.numbered_scopes[number], scope)]
+        for number in np.unique(low["scope"]).tolist()
+    }
+    wholes, _ = sites_around(ledger, set(low["holder"][low["site"]].tolist()), set())
+    wide = without(wider(low, outer, wholes), low)
+    return wide[_have_sent(ledger, wide, "status NOT IN ('returned', 'cancelled')")]
+
+
+def _have_sent(ledger: Ledger, chains: Array, where: str) -> Array:
+    """Whether something of the kind went out of each chain."""
+    found = np.zeros(len(chains), bool)
+    for at_site, sender in ((False, "shipper_id"), (True, "origin_id")):
+        mine = np.flatnonzero(chains["site"] == at_site)
+        if len(mine):
+            holders, scopes = chains["holder"][mine], chains["scope"][mine]
+            found[mine] = have_lines(
+                ledger.at, ledger.parameters.records == "synthetic", sender, holders, scopes, where
+            )
+    return found
+
+
 def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array) -> Array:
     """Those of some chains whose balance falls below zero. Of chains from which nothing went what came in is not read."""
     at, synthetic = ledger.at, ledger.parameters.records == "synthetic"
@@ -474,10 +513,14 @@ def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
     for name, check in (("early", dates), ("stale", transit)):
         if len(suspects[name]):
             found += check.find(ledger.lines_books(suspects[name].tolist()), ledger.parameters)
-    chains = followed_chains(ledger, np.sort(suspects["chains"]))
-    for start in range(0, len(chains), _CHAINS):
-        found += below_zero(ledger, chains[start : start + _CHAINS])
-    return found
+    return found + told_below_zero(ledger, suspects["chains"])
+
+
+def told_below_zero(ledger: Ledger, suspects: Array) -> list[Found]:
+    """The findings on running balances, from CHAIN rows of those that are suspected."""
+    chains = followed_chains(ledger, np.sort(suspects))
+    parts = (chains[start : start + _CHAINS] for start in range(0, len(chains), _CHAINS))
+    return [finding for some in parts for finding in below_zero(ledger, some)]
 
 
 _CHAINS = 20
