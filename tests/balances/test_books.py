@@ -25,6 +25,7 @@ from tracker.balances.books import (
 )
 from tracker.balances.reading import EPOCH, LINE, NO_DAY, amounts, month_number
 from tracker.core.quantity import StandardReading
+from tracker.reconciliation.sweep import Sweep
 
 READING = StandardReading()
 SITES = {1: "SG", 2: "MY"}
@@ -266,3 +267,41 @@ def test_groups_of_unnamed_buyers_keep_no_book():
     lines = line(1, 500, day("2024-01-05"), day("2024-02-05"), shipper=3, consignee=4)
     found = drawn(lines, place(aggregates=(4,)), ORG)
     assert kinds_and_objects(found["area"])[1].tolist() == [3]
+
+
+@given(
+    ledgers(),
+    st.lists(st.sampled_from(["dated", "vague", "undated"]), min_size=14, max_size=14),
+    st.sampled_from([ORG, SITE]),
+)
+def test_a_book_that_always_holds_enough_tells_of_a_balance_that_never_falls_below_zero(lines, known, kind):
+    """What a run over changes rests on where it reads no line of a balance."""
+    known = np.array(known[: len(lines)])
+    lines["shipped_latest"][known == "vague"] = lines["shipped"][known == "vague"] + 40
+    lines["shipped"][known == "undated"] = NO_DAY
+    sweep = Sweep(READING, date(2026, 6, 30), 30, {}, {}, {})
+    sweep.add(lines, amounts(lines, READING))
+    crossed = set(sweep.crossed().tolist())
+    low = set(sweep.overdrawn().tolist()) - crossed
+    sender = "shipper" if kind == ORG else "origin"
+    beside = lines[(lines["shipped"] == NO_DAY) | (lines["kind"] == b"p")]
+    untold = set(zip(beside[sender].tolist(), beside["scope"].tolist(), strict=True))
+    for area, scope in zip(*books.always_enough(drawn(lines, place(), kind)), strict=True):
+        holder = int(area - area_of(kind, 0))
+        assert (kind == SITE, holder, int(scope)) not in low or (holder, int(scope)) in untold
+
+
+def test_enough_is_what_a_month_began_with():
+    """What comes in during a month may have come after all that left in it."""
+    january, february = day("2025-01-10"), day("2025-02-10")
+    stocked = [
+        line(1, 100, january, january, shipper=1, consignee=2),
+        line(2, 60, february, february, shipper=2, consignee=3),
+    ]
+    hasty = line(3, 50, february, february, shipper=2, consignee=3)
+    late = line(4, 50, february, february, shipper=1, consignee=2)
+    areas = [
+        books.always_enough(drawn(np.concatenate(rows), place(), ORG))[0]
+        for rows in (stocked, [*stocked, hasty, late])
+    ]
+    assert [area_of(ORG, 2) in some for some in areas] == [True, False]

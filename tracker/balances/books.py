@@ -394,6 +394,20 @@ def cells(rows: Mapping[str, Array], anchors: Anchors | None = None) -> Columns:
     return _with_anchors({name: out[name] for name, _ in CELL}, anchors or {})
 
 
+def always_enough(drawn: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Areas and scopes of the chains (CELL rows) whose book cannot fall below zero on any day, as far as dated movements tell: in
+    no month does more leave than was there when it began.
+
+    A book that a reported inventory opens anew tells nothing of what moved, and is not among them.
+    """
+    keys = np.stack([drawn["area"], drawn["scope"]])
+    doubtful = (drawn["opening"] < drawn["dispatches"] + drawn["exits"]) | ~np.isnan(drawn["close"])
+    chains, place = np.unique(keys, axis=1, return_inverse=True)
+    enough = np.ones(chains.shape[1], bool)
+    enough[place.reshape(-1)[doubtful]] = False
+    return chains[0][enough], chains[1][enough]
+
+
 def _offsets(starts: Array) -> Array:
     """How far each row lies behind the start of its chain."""
     places = np.arange(len(starts))

@@ -13,8 +13,8 @@ from psycopg import ClientCursor
 from psycopg import Error as PostgresError
 from psycopg.pq import ExecStatus
 
-from tracker.balances.books import CELL, KINDS, Columns, Groups, Places, country_code, membership, none, taken
-from tracker.balances.reading import EPOCH, LINE, Array, months
+from tracker.balances.books import CELL, KEYS, Columns, Groups, Places, country_code, membership, none, taken
+from tracker.balances.reading import EPOCH, LINE, Array, first_day, months
 from tracker.chips.models import Chip, ChipFamily
 from tracker.core.columns import HEADER, TRAILER, Column, layout, unpacked
 from tracker.core.quantity import AS_CHIPS, CARRIERS, DEFAULT_FITS
@@ -70,28 +70,49 @@ def line_chunks(
 
 
 def lines_of(
-    at: datetime, synthetic: bool, end: str, holders: Array, scopes: Array, where: str = "true"
+    at: datetime,
+    synthetic: bool,
+    end: str,
+    holders: Array,
+    scopes: Array,
+    where: str = "true",
+    quarters: tuple[Array, Array] | None = None,
 ) -> Array:
     """LINE records of some holders, each with its scope (``holders`` and ``scopes`` beside one another), as known at an instant.
 
     ``end``: the column of shipments that names the holder. ``where``: as :func:`line_chunks` takes it, without parameters.
+    ``quarters``, if given, beside the others: the first and last in which lines left, numbered from 2000, -1 for no known day.
     """
     table = Shipment._meta.db_table
     superseded, held = superseded_known_at(table, at)
+    days = "true"
+    if quarters is not None:
+        days = "(shipped_on < d.until AND (d.since IS NULL OR shipped_on >= d.since) OR d.since IS NULL AND shipped_on IS NULL)"
     parts: list[Array] = []
     for what, of_kind in (("chip_id", scopes % 2 == 0), ("family_id", scopes % 2 == 1)):
         if not of_kind.any():
             continue
-        asked = [holders[of_kind].tolist(), (scopes[of_kind] // 2).tolist()]
+        asked = [holders[of_kind].tolist(), (scopes[of_kind] // 2).tolist(), *_bounds(of_kind, quarters)]
+        mine = f"{end} = d.holder AND {what} = d.what AND {days}"
         # pair by pair through the index: asked for together, each holder's lines of all the scopes would be read
         sql = (
-            f"WITH d AS MATERIALIZED (SELECT * FROM unnest(%s::bigint[], %s::bigint[]) d(holder, what)),"
-            f" s AS (SELECT s.* FROM d CROSS JOIN LATERAL (SELECT * FROM {table} WHERE recorded_at <= %s AND {end} = d.holder"
-            f" AND {what} = d.what OFFSET 0) s UNION ALL SELECT s.* FROM ({superseded}) s JOIN d ON {end} = d.holder"
-            f" AND {what} = d.what) SELECT {_columns(LINE)} FROM s WHERE is_synthetic = %s AND ({where})"
+            "WITH d AS MATERIALIZED (SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::date[], %s::date[])"
+            " d(holder, what, since, until)),"
+            f" s AS (SELECT s.* FROM d CROSS JOIN LATERAL (SELECT * FROM {table} WHERE recorded_at <= %s AND {mine}"
+            f" AND ({where}) OFFSET 0) s UNION ALL SELECT s.* FROM ({superseded}) s JOIN d ON {mine})"
+            f" SELECT {_columns(LINE)} FROM s WHERE is_synthetic = %s AND ({where})"
         )
         parts += _records(sql, [*asked, at, *held, synthetic], LINE)
     return np.concatenate(parts) if parts else np.empty(0, LINE)
+
+
+def _bounds(rows: Array, quarters: tuple[Array, Array] | None) -> list[list[date | None]]:
+    """The first day of each first quarter, and that after each last one."""
+    if quarters is None:
+        return [[None] * int(rows.sum())] * 2
+    first, last = (side[rows].tolist() for side in quarters)
+    since = [None if number < 0 else first_day(3 * number) for number in first]
+    return [since, [first_day(3 * (number + 1)) for number in last]]
 
 
 def have_lines(
@@ -284,41 +305,39 @@ def changed_lines(since: datetime, at: datetime) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-_STANDING: tuple[Column, ...] = (*CELL, ("gone", "?"))
+_STANDING: tuple[Column, ...] = (*CELL, ("gone", "?"), ("run", "i8"))
 
 
-def standing_cells(layers: Sequence[int], areas: Array, scopes: Array) -> Columns:
+def standing_cells(layers: Sequence[int], chains: Array, areas: Array, scopes: Array) -> Columns:
     """The CELL rows of some chains as the layers of a run hold them, sorted by (area, scope, month).
 
-    ``areas`` and ``scopes``, beside one another: ids of balance areas and scopes. The latest layer that has a cell tells.
+    ``chains``: areas and scopes, beside one another; ``areas`` and ``scopes``: the ids of their balance areas and scopes. The
+    latest layer that has a cell tells.
     """
     null = {"close", "muf", "muf_sigma"}
-    told = {
-        "area": f"((array_position(ARRAY[{', '.join(repr(kind) for kind in KINDS)}], a.kind) - 1)::bigint << 34) + a.object_id",
-        "scope": "s.object_id * 2 + (s.kind = 'family')::int", "month": "c.month",
-        "gone": "c.is_gone",
-    }  # fmt: skip
+    told = {"area": "d.area", "scope": "d.scope", "gone": "c.is_gone", "run": "c.run_id"}
     columns = ", ".join(
         told.get(name) or (f"coalesce(c.{name}, 'NaN')" if name in null else f"c.{name}")
         for name, _ in _STANDING
     )
     sql = (
-        f"SELECT DISTINCT ON (c.area_id, c.scope_id, c.month) {columns}"
+        f"SELECT {columns} FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) d(area, scope, area_id, scope_id)"
         # chain by chain through the index: read whole, the cells of a large run would be read for the sake of a few
-        " FROM unnest(%s::bigint[], %s::bigint[]) d(area, scope) CROSS JOIN LATERAL (SELECT * FROM tracker_balancecell"
-        " WHERE run_id = ANY(%s) AND area_id = d.area AND scope_id = d.scope OFFSET 0) c"
-        " JOIN tracker_balancearea a ON a.id = c.area_id JOIN tracker_balancescope s ON s.id = c.scope_id"
-        " ORDER BY c.area_id, c.scope_id, c.month, c.run_id DESC"
+        " CROSS JOIN LATERAL (SELECT * FROM tracker_balancecell WHERE run_id = ANY(%s) AND area_id = d.area_id"
+        " AND scope_id = d.scope_id OFFSET 0) c"
     )
+    asked = [column.tolist() for column in (*chains, areas, scopes)]
     with connection.cursor() as cursor:
         # cells written a moment ago are not in the planner's statistics yet, and it would read all of them for each chain
         cursor.execute("SET LOCAL enable_seqscan = off")
-        parts = list(copied(sql, [areas.tolist(), scopes.tolist(), list(layers)], _STANDING))
+        parts = list(copied(sql, [*asked, list(layers)], _STANDING))
         cursor.execute("SET LOCAL enable_seqscan = on")
     if not parts:
         return none(CELL)
     found = {name: np.concatenate([part[name] for part in parts]).astype(kind) for name, kind in _STANDING}
     found["month"] = months(found["month"]).astype(np.int32)
-    kept = taken(found, ~found["gone"])
-    del kept["gone"]
-    return taken(kept, np.lexsort((kept["month"], kept["scope"], kept["area"])))
+    found = taken(found, np.lexsort((found["run"], found["month"], found["scope"], found["area"])))
+    latest = np.ones(len(found["run"]), bool)
+    latest[:-1] = np.any([found[name][1:] != found[name][:-1] for name in KEYS], axis=0)
+    kept = taken(found, latest & ~found["gone"])
+    return {name: kept[name] for name, _ in CELL}

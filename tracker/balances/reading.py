@@ -46,8 +46,19 @@ LINE = np.dtype(
 """One line. ``scope``: twice the chip's id, or twice the family's id and one. Ids are 0 and ends' own figures negative where not
 recorded; days are :data:`NO_DAY`. ``kind``, ``status``, ``bound``: first letters; ``exact``: ``x``."""
 
-CHAIN_LINE = np.dtype([*LINE.descr, ("end_user", "i8"), ("source", "i8")])
-"""A line with all that a running balance asks of it; ids are 0 where not recorded."""
+_UNASKED = {
+    "by_shipper",
+    "by_receiver",
+    "grade_by_shipper",
+    "grade_by_receiver",
+    "origin_country",
+    "kind",
+    "received_latest",
+}
+CHAIN_LINE = np.dtype(
+    [*(field for field in LINE.descr if field[0] not in _UNASKED), ("end_user", "i8"), ("source", "i8")]
+)
+"""A line with all that a running balance asks of it, and no more; ids are 0 where not recorded."""
 
 RETURNED, CANCELLED, SEIZED, IN_TRANSIT = b"ret", b"can", b"sei", b"in "
 REPORTED, RECEIVED = b"rep", b"rec"

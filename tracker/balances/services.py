@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def finish_cells(run_id: int) -> None:
 def learn_cells() -> None:
     """Let the planner learn what the shared table of cells now holds; by what it knew, it would read all of it for each chain."""
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE tracker_balancecell_other")
+        cursor.execute("ANALYZE tracker_balancecell_other (run_id, area_id, scope_id, month)")
 
 
 def drop_cells(run_id: int) -> None:
@@ -187,26 +188,36 @@ def write_cells(
     return count
 
 
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Cells that differ from those that stand, a flag beside each: it is ``gone``; how many ``more`` there are; and all cells of
+    the chains that were touched."""
+
+    cells: Columns
+    gone: Array
+    more: int
+    drawn: Columns
+
+
 def bring_forward(
     run_id: int, layers: Sequence[int], delta: Columns, anchors: Anchors, scope_names: Mapping[int, str]
-) -> tuple[Columns, Array, int]:
-    """The chains that ``delta`` (FLOW rows of change) or an anchor touches, drawn up from the cells of ``layers`` and the change.
-
-    Returns the cells that differ from those that stand, a flag beside each: it is no more; and how many cells more there are.
-    """
+) -> Forward:
+    """The chains that ``delta`` (FLOW rows of change) or an anchor touches, drawn up from the cells of ``layers`` and it."""
     areas = np.concatenate([delta["area"], np.array([area for area, _ in anchors], np.int64)])
     scopes = np.concatenate([delta["scope"], np.array([scope for _, scope in anchors], np.int64)])
     if not len(areas):
-        return none(CELL), np.zeros(0, bool), 0
+        return Forward(none(CELL), np.zeros(0, bool), 0, none(CELL))
     chains = np.unique(np.stack([areas, scopes]), axis=1)
-    standing = standing_cells(layers, _area_numbers(chains[0]), _scope_numbers(chains[1], scope_names))
+    standing = standing_cells(
+        layers, chains, _area_numbers(chains[0]), _scope_numbers(chains[1], scope_names)
+    )
     before = {name: standing[name] for name, _ in FLOW}
     drawn = cells(merged([taken(before, before["lines"] != 0), delta]), anchors)
     as_stored = drawn | {name: significant(drawn[name]) for name in ("sigma", "muf_sigma")}
     fresh, gone = differing(standing, as_stored)
     out = joined([taken(drawn, fresh), taken(standing, gone)])
     flags = np.concatenate([np.zeros(int(fresh.sum()), bool), np.ones(int(gone.sum()), bool)])
-    return out, flags, size(drawn) - size(standing)
+    return Forward(out, flags, size(drawn) - size(standing), drawn)
 
 
 def significant(values: Array) -> Array:

@@ -19,6 +19,19 @@ from django.db.models.sql.datastructures import BaseTable, Join
 from tracker.core.errors import BadInput
 
 
+@models.Field.register_lookup
+class AnyOf(models.Lookup):
+    """``id__any=[...]``: as ``id__in``, with the values in one array. Written one by one, thousands of them take longer to put
+    into the statement than the rows take to read."""
+
+    lookup_name = "any"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", (*params, list(self.rhs))
+
+
 def versioned_tables() -> frozenset[str]:
     """The names of all tables whose earlier versions are kept."""
     return frozenset(

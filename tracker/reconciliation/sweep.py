@@ -192,10 +192,13 @@ class Sweep:
         return _as_chains(np.unique(np.concatenate(found)) if found else np.empty(0, np.int64))
 
     def overdrawn(self) -> Array:
-        """CHAIN rows of the balances that fall below zero at some day, and of those that :func:`wider` cannot do without. Asked
-        once: the events are let go, to make room."""
-        crossed = np.concatenate([*self._crossed, np.empty(0, np.int64)])
-        return _as_chains(np.unique(np.concatenate([crossed, self._below()])))
+        """CHAIN rows of the balances that fall below zero at some day, and of those whose sum may although they do not
+        (:meth:`crossed`). Asked once: the events are let go, to make room."""
+        return np.union1d(self.crossed(), _as_chains(self._below()))
+
+    def crossed(self) -> Array:
+        """CHAIN rows of the sites between which goods may have come in before they left."""
+        return _as_chains(np.unique(np.concatenate([*self._crossed, np.empty(0, np.int64)])))
 
     def _below(self) -> Array:
         none = np.empty(0, np.int64)

@@ -20,6 +20,10 @@ class ShipmentQuerySet(VersionedQuerySet):
         )
 
 
+BESIDE_BOOKS = Q(shipped_on=None) | Q(kind="production")
+"""Lines that leave no book (it is not known when), or that may enter one they did not leave."""
+
+
 class Shipment(Versioned):
     """One line of a consignment: one chip (or an unspecified family) in one quantity. Evidence that something moved; the
     absence of a line is evidence of nothing."""
@@ -216,6 +220,9 @@ class Shipment(Versioned):
             # Lines near the holder of a changed line, of its kind of chip: a holder may have millions of others.
             models.Index(fields=["consignee", "chip"], name="shipment_consignee_chip"),
             models.Index(fields=["shipper", "chip"], name="shipment_shipper_chip"),
+            # Movements that leave no book by its months: few, and asked for wherever a balance is told by them.
+            models.Index(fields=["shipper", "chip"], name="shipment_beside_shipper", condition=BESIDE_BOOKS),
+            models.Index(fields=["origin", "chip"], name="shipment_beside_origin", condition=BESIDE_BOOKS),
             # What was written since a run: a few pages, at next to no cost for loading.
             BrinIndex(
                 fields=["recorded_at"], name="shipment_recorded", pages_per_range=16, autosummarize=True

@@ -16,9 +16,10 @@ def copying(statement: str) -> Iterator[Any]:
         yield copy
 
 
-def copy_into(table: str, rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows of all columns of a table."""
-    with copying(f"COPY {table} FROM STDIN") as copy:
+def copy_into(table: str, rows: Iterable[Sequence[Any]], columns: Sequence[str] = ()) -> None:
+    """Write rows of a table: of all columns, or of those named, and the database fills the others."""
+    named = ", ".join(f'"{column}"' for column in columns)
+    with copying(f"COPY {table} {f'({named}) ' if named else ''}FROM STDIN") as copy:
         for row in rows:
             copy.write_row(row)
 

@@ -269,7 +269,7 @@ class Bundles(Sums):
         rows = self._rows(component.asked)
         largest: dict[int, MovementRow] = {}
         for some in _batches([row["largest"] for row in rows], SINGLE_LINES):
-            largest |= {line.ref.id: line for line in self.movements(Q(id__in=some))}
+            largest |= {line.ref.id: line for line in self.movements(Q(id__any=some))}
         bundles = (_bundle(row, largest[row["largest"]], self.numbered_scopes[row["scope"]]) for row in rows)
         return self._piece([component], tuple(bundles))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import orjson
 from django.db import connection
 
-from tracker.core.copying.services import copy_in
+from tracker.core.copying.services import copy_in, copy_into
 from tracker.core.quantity import stored
 from tracker.reconciliation import lifecycle
 from tracker.reconciliation.books import Finding as Found
@@ -36,22 +36,20 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     )
     rows = [_finding_row(run, key, item, closing) for key, item in pairs]
     copy_in(rows)
-    evidence = [
-        Evidence(
-            finding=row,
-            order=order,
-            role=piece.role,
-            model_name=piece.ref.model,
-            object_id=piece.ref.id,
-            version=piece.ref.version,
-            label=piece.label,
-            contribution=piece.contribution,
-            variance_share=piece.variance_share,
+    evidence = (
+        (
+            row.pk, order, piece.role, piece.ref.model, piece.ref.id, piece.ref.version, piece.label, piece.contribution,
+            piece.variance_share,
         )
         for row, (_, item) in zip(rows, pairs, strict=True)
         for order, piece in enumerate(item.evidence)
-    ]
-    copy_in(evidence)
+    )  # fmt: skip
+    copy_into(Evidence._meta.db_table, evidence, _EVIDENCE)
+
+
+_EVIDENCE = (
+    "finding_id", "order", "role", "model_name", "object_id", "version", "label", "contribution", "variance_share",
+)  # fmt: skip
 
 
 def save_estimates(run: ReconciliationRun, found: Iterable[Found]) -> None:

@@ -116,7 +116,7 @@ class LicenceLines(VerdictSums):
         for keys in _packs(named):
             told = licences.told(drawn, keys, spoken)
             near = {*keys, *(key for drew in told.twice.values() for key, _ in drew)}
-            movements = self.movements(Q(id__in=sorted(licences.shown(told))))
+            movements = self.movements(Q(id__any=sorted(licences.shown(told))))
             books = self._assembled((), movements, {}, licences=tuple(by_name[key] for key in sorted(near)))
             people = self.organizations(licences.receivers(told) - books.organizations.keys())
             yield replace(

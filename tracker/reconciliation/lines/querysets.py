@@ -52,9 +52,9 @@ Sites = dict[int, tuple[int, str]]
 
 
 def _rows(at: datetime, ids: Sequence[int], world: Any) -> list[tuple[Sites, dict[str, Any]]]:
-    rows = list(Shipment.objects.known_at(at).filter(world, id__in=ids).order_by("id").values(*_FIELDS))
+    rows = list(Shipment.objects.known_at(at).filter(world, id__any=ids).order_by("id").values(*_FIELDS))
     named = {row[end] for row in rows for end in ("origin_id", "destination_id")} - {None}
-    known = DataCenter.objects.known_at(at).filter(id__in=named).values_list("id", "operator_id", "country")
+    known = DataCenter.objects.known_at(at).filter(id__any=named).values_list("id", "operator_id", "country")
     sites: Sites = {pk: (operator or 0, country) for pk, operator, country in (known if named else ())}
     return [(sites, row) for row in rows]
 

@@ -16,13 +16,16 @@ from django.db.models.functions import Coalesce
 from tracker.balances.books import KINDS as AREA_KINDS
 from tracker.balances.books import (
     ORG,
+    SITE,
     Columns,
     Ends,
     Places,
+    always_enough,
     cells,
     changes,
     ends,
     joined,
+    kinds_and_objects,
     merged,
     stretches,
 )
@@ -36,7 +39,7 @@ from tracker.balances.querysets import (
     places,
 )
 from tracker.balances.reading import LINE, Array, amounts
-from tracker.balances.services import bring_forward, learn_cells, write_cells
+from tracker.balances.services import Forward, bring_forward, learn_cells, write_cells
 from tracker.core.memory import give_back
 from tracker.datacenters.models import DataCenter
 from tracker.judgement.querysets import stakes, stakes_near
@@ -151,7 +154,7 @@ def _brought_forward(
     touched = touched_by(instants, ids, ledger.of_world())
     near = stakes_near(ledger.unchanged_since or run.as_known_at, touched.parties)
     where = places(run.as_known_at, near, ledger.of_world(), touched.parties, touched.sites)
-    more_cells = _bring_cells_forward(run, base, ledger, old, new, where)
+    forward = _bring_cells_forward(run, base, ledger, old, new, where)
     stop_if_over(run.id)
 
     before, now = _sweep(run, ledger), _sweep(run, ledger)
@@ -163,12 +166,14 @@ def _brought_forward(
     of_lots = [side.lots_found(lots, others) for side in (before, now)]
     tests += now.pairs_found()[0] - before.pairs_found()[0] + of_lots[1][0] - of_lots[0][0]
 
-    moved_by = (before.chains_touched(), now.chains_touched(), _borne_on(touched, ledger))
-    chains = _overlapping(np.unique(np.concatenate(moved_by)), ledger)
+    moved = np.union1d(before.chains_touched(), now.chains_touched())
+    chains = _overlapping(np.union1d(moved, _borne_on(touched, ledger)), ledger)
+    # a balance that was suspected stays so: it is judged again where it is touched, and where in vain nothing is told
+    fallen = _overdrawn_now(run, ledger, without(moved, held["chains"]), _always_enough(forward.drawn))
     suspects = {
         "early": np.append(held["early"][~np.isin(held["early"], ids)], np.array(now.early, np.int64)),
         "stale": np.append(held["stale"][~np.isin(held["stale"], ids)], np.array(now.stale, np.int64)),
-        "chains": np.concatenate([without(held["chains"], chains), _overdrawn_now(run, ledger, chains)]),
+        "chains": np.unique(np.concatenate([held["chains"], now.crossed(), fallen])),
     }
     kept_pairs = held["pairs"][~np.isin(held["pairs"]["line"], ids)]
     RunPartition.objects.filter(id=share.id).update(
@@ -178,7 +183,7 @@ def _brought_forward(
                 "pairs": np.concatenate([kept_pairs, now.pairs_found()[1]]),
                 "lots": np.concatenate([without(held["lots"], lots), of_lots[1][1]]),
                 "moved": np.array(ids, np.int64), "touched": lots, "more": np.array([len(new) - len(old)]),
-                "more_cells": np.array([more_cells]),
+                "more_cells": np.array([forward.more]),
                 "changed": unpacked(share.scratch)["changed"], **suspects,
             }
         ),
@@ -205,7 +210,7 @@ def _left_alone(
     none, more_cells = np.empty(0, LINE), 0
     if ledger.closed_books:
         where = places(run.as_known_at, (), ledger.of_world(), set(), set())
-        more_cells = _bring_cells_forward(run, base, ledger, none, none, where)
+        more_cells = _bring_cells_forward(run, base, ledger, none, none, where).more
     held, tests = _held(base)
     untouched = {
         "moved": np.empty(0, np.int64), "touched": np.empty(0, LOT), "more": np.zeros(1, np.int64),
@@ -264,7 +269,7 @@ def _named_chains(chains: Array, ledger: Ledger) -> set[tuple[str, str]]:
     names: dict[tuple[bool, int], str] = {}
     for site, kind, model in ((False, "org", Organization), (True, "site", DataCenter)):
         holders = chains["holder"][chains["site"] == site].tolist()
-        rows = ledger.known(model).filter(id__in=holders).values_list("id", "slug") if holders else ()
+        rows = ledger.known(model).filter(id__any=holders).values_list("id", "slug") if holders else ()
         names |= {(site, pk): f"{kind}:{slug}" for pk, slug in rows}
     scoped = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
     return {(names.get((site, pk), ""), scoped[scope]) for site, pk, scope in chains.tolist()}
@@ -278,7 +283,7 @@ def _waited_for(ledger: Ledger, instants: Sequence[datetime], lines: Sequence[in
     """Whom some lines in transit were for, then and now."""
     found: set[Waited] = set()
     for at in instants if lines else ():
-        rows = Shipment.objects.known_at(at).filter(ledger.of_world(), id__in=lines)
+        rows = Shipment.objects.known_at(at).filter(ledger.of_world(), id__any=lines)
         found |= {
             (consignee or 0, "" if consignee else country, chip * 2 if chip else (family or 0) * 2 + 1)
             for consignee, country, chip, family in rows.values_list(
@@ -295,7 +300,7 @@ def _together(ledger: Ledger, instants: Sequence[datetime], changed: Sequence[in
         return np.empty(0, np.int64)
     near = Q(consignee_id__in=[pk for pk, _, _ in asked if pk])
     near |= Q(consignee_id=None, destination_country__in=[country for pk, country, _ in asked if not pk])
-    rows = ledger.known(Shipment).filter(near, ledger.of_world(), id__in=stale.tolist()).order_by("id")
+    rows = ledger.known(Shipment).filter(near, ledger.of_world(), id__any=stale.tolist()).order_by("id")
     return np.array(list(rows.values_list("id", flat=True)), np.int64)
 
 
@@ -343,9 +348,8 @@ def _read_lines(at: datetime, synthetic: bool, where: str, params: list[Any]) ->
 
 def _bring_cells_forward(
     run: ReconciliationRun, base: ReconciliationRun, ledger: Ledger, old: Array, new: Array, where: Places
-) -> int:
-    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base; returns
-    how many cells more the books have."""
+) -> Forward:
+    """Write the cells that changed lines, or changed inventories of declared books, make differ from those of the base."""
     lead = ledger.parameters.lead_time_days
     sides = [ends(lines, amounts(lines, ledger.parameters), where, lead) for lines in (old, new)]
     names = {number: f"{scope.kind}:{scope.slug}" for number, scope in ledger.numbered_scopes.items()}
@@ -358,11 +362,11 @@ def _bring_cells_forward(
     delta = merged(
         [changes(sides[0], sides[1], kind, where.groups) for kind in range(len(AREA_KINDS))], keep_empty=True
     )
-    drawn, gone, more = bring_forward(run.id, base.layers, delta, inventories, names)
-    whole = whole_months(drawn, ledger.closed_books, ledger.numbered_scopes)
-    if write_cells(run.id, drawn, names, closed=whole, gone=gone) > 1000:
+    forward = bring_forward(run.id, base.layers, delta, inventories, names)
+    whole = whole_months(forward.cells, ledger.closed_books, ledger.numbered_scopes)
+    if write_cells(run.id, forward.cells, names, closed=whole, gone=forward.gone) > 1000:
         learn_cells()
-    return more
+    return forward
 
 
 def _others_of(run: ReconciliationRun, ledger: Ledger, lots: Array, changed: Sequence[int]) -> Sweep:
@@ -384,8 +388,11 @@ def _both_told(ledger: Ledger, lots: Array) -> Iterator[Array]:
         (received, "consignee", told),
         (sent, "shipper", f"consignee_id IS NULL AND {told}"),
     ):
-        pairs = np.unique(lots[named][[end, "scope"]])
-        yield lines_of(at, synthetic, f"{end}_id", pairs[end], pairs["scope"], among)
+        pairs, place = np.unique(lots[named][[end, "scope"]], return_inverse=True)
+        first, last = np.full(len(pairs), 2**30), np.full(len(pairs), -1)
+        np.minimum.at(first, place, lots[named]["quarter"])
+        np.maximum.at(last, place, lots[named]["quarter"])
+        yield lines_of(at, synthetic, f"{end}_id", pairs[end], pairs["scope"], among, (first, last))
     of_nobody = np.unique(lots["scope"][~received & ~sent]).tolist()
     if of_nobody:
         where, given = of_scopes(of_nobody)
@@ -396,24 +403,36 @@ def _both_told(ledger: Ledger, lots: Array) -> Iterator[Array]:
 
 def _overlapping(chains: Array, ledger: Ledger) -> Array:
     """The chains, and those of the same holders whose scope may be of the same chips."""
-    near: dict[int, list[int]] = {}
+    found = [chains]
     for number in np.unique(chains["scope"]).tolist():
-        asked = ledger.numbered_scopes[number]
-        near[number] = [
-            other
-            for other, scope in ledger.numbered_scopes.items()
-            if may_overlap(scope, asked, ledger.chips)
-        ]
-    rows = [(site, holder, other) for site, holder, scope in chains.tolist() for other in near[scope]]
-    return np.unique(np.array(rows, CHAIN))
+        asked, mine = ledger.numbered_scopes[number], chains[chains["scope"] == number]
+        for other, scope in _beside(ledger, number):
+            if may_overlap(scope, asked, ledger.chips):
+                found.append(mine.copy())
+                found[-1]["scope"] = other
+    return np.unique(np.concatenate(found))
+
+
+def _beside(ledger: Ledger, number: int) -> list[tuple[int, Scope]]:
+    """The other scopes that one may share chips with: two chips share none."""
+    every = ledger.numbered_scopes
+    is_chip = every[number].kind == "chip"
+    return [
+        (other, scope)
+        for other, scope in every.items()
+        if other != number and not (is_chip and scope.kind == "chip")
+    ]
 
 
 def wider_chains(ledger: Ledger, low: Array) -> Array:
     """CHAIN rows of the balances that sent something and take in some of those given, all of which fall below zero: these may
     do so although their own lines alone do not."""
-    every = ledger.numbered_scopes.items()
+    scoped = ledger.numbered_scopes
     outer = {
-        number: [other for other, scope in every if is_within(ledger.numbered_scopes[number], scope)]
+        number: [
+            number,
+            *(other for other, scope in _beside(ledger, number) if is_within(scoped[number], scope)),
+        ]
         for number in np.unique(low["scope"]).tolist()
     }
     wholes, _ = sites_around(ledger, set(low["holder"][low["site"]].tolist()), set())
@@ -434,11 +453,31 @@ def _have_sent(ledger: Ledger, chains: Array, where: str) -> Array:
     return found
 
 
-def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array) -> Array:
-    """Those of some chains whose balance falls below zero. Of chains from which nothing went what came in is not read."""
+def _always_enough(drawn: Columns) -> Array:
+    """CHAIN rows of the balances of sites and organizations that cannot fall below zero by their cells.
+
+    A cell counts a receipt from its last possible day on, and the check from the first; so the balance that is asked for is
+    never lower than the book (a test holds both to each other). What cells don't tell of is :data:`_BESIDE_BOOKS`.
+    """
+    areas, scopes = always_enough(drawn)
+    kinds, holders = kinds_and_objects(areas)
+    mine = (kinds == SITE) | (kinds == ORG)
+    out = np.empty(int(mine.sum()), CHAIN)
+    out["site"], out["holder"], out["scope"] = kinds[mine] == SITE, holders[mine], scopes[mine]
+    return out
+
+
+_BESIDE_BOOKS = "shipped_on IS NULL OR kind = 'production'"
+"""``shipments.models.BESIDE_BOOKS``: a balance that sent such lines is not told by its cells."""
+
+
+def _overdrawn_now(run: ReconciliationRun, ledger: Ledger, chains: Array, enough: Array) -> Array:
+    """Those of some chains whose balance falls below zero. Not read is what came into chains from which nothing went, nor any
+    line of those that have ``enough``."""
     at, synthetic = ledger.at, ledger.parameters.records == "synthetic"
     maker = np.array([ledger.makers.get(scope, 0) for scope in chains["scope"].tolist()], np.int64)
     followed = chains[chains["site"] | (chains["holder"] != maker)]
+    followed = followed[~np.isin(followed, enough) | _have_sent(ledger, followed, _BESIDE_BOOKS)]
     found = []
     for at_site, (sender, receiver) in ((False, ("shipper", "consignee")), (True, ("origin", "destination"))):
         mine = followed[followed["site"] == at_site]
@@ -543,5 +582,5 @@ def below_zero(ledger: Ledger, chains: Sequence[tuple[Area, Scope, Chain]]) -> l
         if low := running.impossible(events(lines, chain, houses, parameters, ledger.as_of)):
             below.append((area, scope, low))
     shown = {pk for _, _, low in below for pk in low.shown()}
-    rows = {row.ref.id: row for row in ledger.movements(Q(id__in=sorted(shown)))}
+    rows = {row.ref.id: row for row in ledger.movements(Q(id__any=sorted(shown)))}
     return [running.explained(area, scope, low, rows, parameters) for area, scope, low in below]

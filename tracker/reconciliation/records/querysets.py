@@ -173,7 +173,7 @@ class Records(Reference):
         """Names of organizations, read once: joined to lines as known at an instant, all of them would be read each time."""
         wanted = {pk for pk in ids if pk} - self._slugs.keys()
         if wanted:
-            self._slugs.update(self.known(Organization).filter(id__in=wanted).values_list("id", "slug"))
+            self._slugs.update(self.known(Organization).filter(id__any=wanted).values_list("id", "slug"))
 
     def _movement(self, row: Mapping[str, Any], source: SourceRow) -> MovementRow:
         common = {"unit": row["unit"], "per_unit": as_float(row["chips_per_unit"]), "exact": row["is_exact"]}
@@ -255,11 +255,11 @@ class Records(Reference):
 
     def lines_books(self, ids: Iterable[int]) -> Books:
         """The books of single lines."""
-        return self._assembled((), self.movements(Q(id__in=sorted(ids))), {})
+        return self._assembled((), self.movements(Q(id__any=sorted(ids))), {})
 
     def lots_books(self, lines: Iterable[int], lots: Iterable[LotNumber]) -> Books:
         """The books of single lines and of whole lots."""
-        where = Q(id__in=sorted(lines))
+        where = Q(id__any=sorted(lines))
         for shipper, consignee, scope, quarter in lots:
             first = date(2000 + quarter // 4, quarter % 4 * 3 + 1, 1) if quarter >= 0 else None
             after = first and (first + timedelta(days=95)).replace(day=1)

@@ -112,13 +112,13 @@ class Reference:
         """Sources by id, read once."""
         wanted = {i for i in ids if i} - self._sources.keys()
         if wanted:
-            self._sources.update(source_rows(self.known(Source).filter(id__in=wanted)))
+            self._sources.update(source_rows(self.known(Source).filter(id__any=wanted)))
         return self._sources
 
     def organizations(self, ids: Iterable[int | None]) -> dict[int, OrganizationRow]:
         fields = ("id", "version", "slug", "name", "country", "is_aggregate")
         rows = (
-            self.known(Organization).filter(id__in={i for i in ids if i}).order_by("id").values_list(*fields)
+            self.known(Organization).filter(id__any={i for i in ids if i}).order_by("id").values_list(*fields)
         )
         return {
             pk: OrganizationRow(RecordRef("organization", pk, version), *rest) for pk, version, *rest in rows
@@ -148,7 +148,7 @@ class Reference:
             ref = RecordRef("sitepower", pk, version)
             powers[site].append(PowerRow(ref, float(megawatts), as_of, basis, sources[source_id]))
         fields = ("id", "version", "slug", "name", "operator_id", "country", "kind")
-        found = self.known(DataCenter).filter(id__in=wanted).order_by("id").values_list(*fields)
+        found = self.known(DataCenter).filter(id__any=wanted).order_by("id").values_list(*fields)
         return {
             pk: SiteRow(
                 RecordRef("datacenter", pk, version),

@@ -211,7 +211,7 @@ class VerdictSums(Sums):
         named = {pk for one in sums for pk in one.shown} | {
             part.movement for one in sums for part in one.parts
         }
-        movements = self.movements(Q(id__in=sorted(named)))
+        movements = self.movements(Q(id__any=sorted(named)))
         people = {one.organization_id for one in sums} | {
             pk for row in movements for pk in (row.consignee_id, row.end_user_id)
         }
