@@ -241,10 +241,10 @@ def places(
     ``sites``: sites that are asked for, None for all.
     """
     known = DataCenter.objects.known_at(at).filter(world)
-    told = (known if sites is None else known.filter(id__in=sites)).order_by("id")
+    told = (known if sites is None else known.filter(id__any=sites)).order_by("id")
     found = list(told.values_list("id", "country")) if sites is None or sites else []
     many = Organization.objects.known_at(at).filter(is_aggregate=True)
-    aggregates = (many if of is None else many.filter(id__in=of)).order_by("id")
+    aggregates = (many if of is None else many.filter(id__any=of)).order_by("id")
     ids = list(aggregates.values_list("id", flat=True)) if of is None or of else []
     return Places(
         site_ids=np.array([pk for pk, _ in found], np.int64),

@@ -72,7 +72,7 @@ def _known_ids(model: Any, wanted: Sequence[Named]) -> dict[tuple[str, int], tup
     found: dict[tuple[str, int], tuple[str, int]] = {}
     for kind in sorted({kind for kind, _, _ in wanted}):
         objects = [pk for other, pk, _ in wanted if other == kind]
-        rows = model.objects.filter(kind=kind, object_id__in=objects).order_by()
+        rows = model.objects.filter(kind=kind, object_id__any=objects).order_by()
         found |= {(kind, pk): (key, row) for pk, key, row in rows.values_list("object_id", "key", "id")}
     return found
 
