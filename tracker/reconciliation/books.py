@@ -300,7 +300,7 @@ class FlowRow:
 
     ``consignee_id`` None: lines to anybody. ``chips`` leaves out ``uncounted`` lines, whose unit does not tell chips.
     ``systematic``: sum of the errors that one ``house`` makes alike; ``random``: variance of the others. ``unpriced``: lines
-    without a value. ``examples``: the largest lines, each with a label.
+    without a value. ``examples``: ids of the largest lines, which nobody has read yet (:func:`unread`).
     """
 
     scope: Scope
@@ -319,7 +319,7 @@ class FlowRow:
     uncounted: int = 0
     unpriced: int = 0
     at_least: int = 0
-    examples: tuple[tuple[RecordRef, str], ...] = ()
+    examples: tuple[int, ...] = ()
     licensed: bool = False  # whether the lines name a licence
     received: Period | None = None  # this and the following: of sums for a network only
     shipper_id: int | None = None
@@ -426,6 +426,16 @@ class Evidence:
     variance_share: float | None = (
         None  # of all records together 1; negative where an error cancels another's
     )
+
+
+def unread(line: int, role: str, more: str = "", **given: float | None) -> Evidence:
+    """A line behind a sum, named by its id alone. Few of them are told; only those are read (``Records.named``), which puts their
+    version, and what they say before what ``more`` says of them."""
+    return Evidence(RecordRef("shipment", line, UNREAD), role, more, **given)
+
+
+UNREAD = 0
+"""Version of a record that is named and was not read: true versions begin at 1."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from tracker.reconciliation.books import (
     Parameters,
     Scope,
     SiteRow,
+    unread,
 )
 from tracker.reconciliation.echoes import echo_groups
 from tracker.reconciliation.network import Balance, Network, Report, merged
@@ -243,7 +244,7 @@ class _Builder:
             area=touched[0],
             amount=amount if is_figure else None,
             limit=None if is_figure else replace(amount, bound="lower"),
-            evidence=tuple(Evidence(ref, "report", label) for ref, label in row.examples),
+            evidence=tuple(unread(pk, "report") for pk in row.examples),
         )
         self.entries[name] = entry
         report = Report(name, entry.terms, amount)

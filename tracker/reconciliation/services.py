@@ -388,7 +388,7 @@ def _checked(share: RunPartition, ledger: Ledger) -> Generator[list[Found]]:
         for books in pieces:
             for check in asked:
                 stop_if_over(share.run_id)
-                yield check.find(books, ledger.parameters)
+                yield ledger.named(check.find(books, ledger.parameters))
 
 
 def _hold(partition_id: int) -> bool:

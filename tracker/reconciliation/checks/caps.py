@@ -50,6 +50,7 @@ from tracker.reconciliation.books import (
     Parameters,
     RecordRef,
     Scope,
+    unread,
 )
 from tracker.reconciliation.result import finding
 from tracker.reconciliation.tabulate import MOST_ROWS, running
@@ -730,8 +731,9 @@ def _evidence(
     for period, ref, label in bench.law.records.get(rule.id, ()):
         if period.holds(day):
             found[ref] = Evidence(ref, "rule", label)
-    examples = [pair for flow in flows for pair in flow.examples][-(MOST_ROWS if is_finding else FEW_ROWS) :]
-    found |= {ref: Evidence(ref, "movement", label) for ref, label in examples}
+    examples = [pk for flow in flows for pk in flow.examples][-(MOST_ROWS if is_finding else FEW_ROWS) :]
+    lines = (unread(pk, "movement") for pk in examples)
+    found |= {line.ref: line for line in lines}
     for flow in flows:
         found |= {row.ref: row for row in scopes.specification(flow.scope, bench.books.chips)}
     parties = sorted({flow.consignee_id for flow in flows if flow.consignee_id})

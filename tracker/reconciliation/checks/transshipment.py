@@ -43,6 +43,7 @@ from tracker.reconciliation.books import (
     Parameters,
     RecordRef,
     Scope,
+    unread,
 )
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.echoes import echo_groups
@@ -421,11 +422,11 @@ def _evidence(
     grades: list[str] = []
     flows = [(sign, role, one) for sign, role, part in parts for one in part]
     for (sign, role, one), share in zip(flows, shares, strict=False):
-        route = f"{one.row.origin} to {one.row.destination}, {one.row.shipped}" if one.row.shipped else ""
+        route = f"; {one.row.origin} to {one.row.destination}, {one.row.shipped}" if one.row.shipped else "; "
+        part = {"contribution": sign * one.amount.mu, "variance_share": share}
         named = [
-            Evidence(ref, role, f"{label}; {route}", sign * one.amount.mu if place == 0 else None, share if place == 0 else None)
-            for place, (ref, label) in enumerate(one.row.examples)
-        ]  # fmt: skip
+            unread(pk, role, route, **({} if place else part)) for place, pk in enumerate(one.row.examples)
+        ]
         rows.append((-one.amount.mu, named))
         judged.append(Evidence(RecordRef("shipment", 0, 0), role, "", one.amount.mu, share))
         grades.append(one.amount.grade)

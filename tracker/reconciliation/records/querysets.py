@@ -20,8 +20,11 @@ from tracker.judgement.querysets import answers_in
 from tracker.licences.models import LicenceItem
 from tracker.organizations.models import Organization
 from tracker.reconciliation.books import (
+    UNREAD,
     Books,
     ClaimRow,
+    Evidence,
+    Finding,
     LicenceRow,
     MovementRow,
     RecordRef,
@@ -164,6 +167,28 @@ class Records(Reference):
         sources = self.sources(row["source_id"] for row in rows)
         self._read_slugs(pk for row in rows for pk in (row["shipper_id"], row["consignee_id"]))
         return tuple(self._movement(row, sources[row["source_id"]]) for row in rows)
+
+    def named(self, found: Iterable[Finding]) -> list[Finding]:
+        """Findings whose evidence tells of every line behind a sum what it says (``books.unread``)."""
+        made = list(found)
+        wanted = sorted({row.ref.id for one in made for row in one.evidence if row.ref.version == UNREAD})
+        if not wanted:
+            return made
+        fields = ("id", "version", "reference", "quantity", "unit")
+        told = {
+            pk: (RecordRef("shipment", pk, version), f"{reference}: {float(figure):,.10g} {unit}")
+            for pk, version, reference, figure, unit in self.known(Shipment)
+            .filter(id__any=wanted)
+            .values_list(*fields)
+        }
+
+        def read(row: Evidence) -> Evidence:
+            if row.ref.version != UNREAD:
+                return row
+            ref, words = told[row.ref.id]
+            return replace(row, ref=ref, label=f"{words}{row.label}")
+
+        return [replace(one, evidence=tuple(map(read, one.evidence))) for one in made]
 
     @cached_property
     def _slugs(self) -> dict[int, str]:

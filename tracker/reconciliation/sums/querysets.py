@@ -33,7 +33,6 @@ from tracker.reconciliation.books import (
     Books,
     FlowRow,
     Law,
-    RecordRef,
 )
 from tracker.reconciliation.ledger_network import USE as NETWORK
 from tracker.reconciliation.ledger_network import cut_days
@@ -64,24 +63,11 @@ class Sums(Records):
         return counted(self.known(Shipment).filter(self.of_world()), self.known(Shipment))
 
     def flows(self, where: Q, use: str) -> tuple[FlowRow, ...]:
-        """Lines added up by route, scope and days (and consignee), each sum with its largest lines."""
+        """Lines added up by route, scope and days (and consignee), each sum with the ids of its largest lines."""
         by = [*FLOW_COLUMNS, *(["consignee_id"] if use == "consignee" else [])]
-        rows = list(sums(self._lines.filter(where), by, self.parameters))
-        labels = self._labelled(rows)
-        return tuple(self._flow(row, use, labels) for row in rows)
+        return tuple(self._flow(row, use) for row in sums(self._lines.filter(where), by, self.parameters))
 
-    def _labelled(self, rows: Iterable[Mapping[str, Any]]) -> dict[int, tuple[RecordRef, str]]:
-        """The largest lines of sums, each with a line a person can read."""
-        named = {pk for row in rows for pk in row["examples"]}
-        fields = ("id", "version", "reference", "quantity", "unit")
-        return {
-            pk: (RecordRef("shipment", pk, version), f"{reference}: {float(figure):,.10g} {unit}")
-            for pk, version, reference, figure, unit in self.known(Shipment)
-            .filter(id__in=named)
-            .values_list(*fields)
-        }
-
-    def _flow(self, row: Mapping[str, Any], use: str, labels: Mapping[int, tuple[RecordRef, str]]) -> FlowRow:
+    def _flow(self, row: Mapping[str, Any], use: str) -> FlowRow:
         scope = self.scope(row["chip_id"], row["family_id"])
         assert scope is not None  # the table holds every line to a chip or a family
         return FlowRow(
@@ -90,7 +76,7 @@ class Sums(Records):
             systematic=row["total_systematic"], random=row["total_random"], grade=row["weakest"],
             consignee_id=row.get("consignee_id"), use=use, usd=row["usd"],
             uncounted=row["uncounted"], unpriced=row["unpriced"], at_least=row["at_least"],
-            examples=tuple(labels[pk] for pk in row["examples"]),
+            examples=tuple(row["examples"]),
         )  # fmt: skip
 
     def _by_limit(self, index: int, count: int) -> Books:
@@ -339,10 +325,9 @@ class Sums(Records):
             "kind", "is_seized", "left", "left_latest", "arrived", "arrived_latest",
         )  # fmt: skip
         rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
-        labels = self._labelled(rows)
         for row in rows:
             yield replace(
-                self._flow({**row, "shipped_on": None, "consignee_id": row["to_party"]}, NETWORK, labels),
+                self._flow({**row, "shipped_on": None, "consignee_id": row["to_party"]}, NETWORK),
                 shipped=_between(days, row["left"], row["left_latest"]),
                 received=_between(days, row["arrived"], row["arrived_latest"]),
                 shipper_id=row["from_party"], origin_site_id=row["from_site"], destination_site_id=row["to_site"],
@@ -396,9 +381,8 @@ class Sums(Records):
         )
         by = ("chip_id", "family_id", "origin_country", "destination_country", "month", "licensed")
         rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
-        labels = self._labelled(rows)
         return [
-            replace(self._flow({**row, "shipped_on": None}, use, labels), shipped=_month(row["month"]), licensed=row["licensed"])
+            replace(self._flow({**row, "shipped_on": None}, use), shipped=_month(row["month"]), licensed=row["licensed"])
             for row in rows
         ]  # fmt: skip
 
