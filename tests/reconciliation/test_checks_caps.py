@@ -378,11 +378,18 @@ def told(**given) -> list[models.Finding]:
 def test_a_yearly_cap_per_consignee_becomes_a_discrepancy_with_rule_lines_and_party():
     enacted(YEARLY | {"limit": 8000 * 150})  # the factory's chip has TPP 8,000
     buyer, other = make.organization("synthetic-buyer"), make.organization("synthetic-small")
-    ship(100, date(2025, 3, 1), consignee=buyer)
-    ship(100, date(2025, 4, 1), consignee=buyer)
+    first = ship(100, date(2025, 3, 1), consignee=buyer)
+    second = ship(90, date(2025, 4, 1), consignee=buyer)
+    second.quantity = 100
+    second.save()
     ship(100, date(2026, 4, 1), consignee=buyer)
     ship(140, date(2025, 4, 1), consignee=other)
     (found,) = told()
+    lines = found.evidence.filter(role="movement").values_list("object_id", "version", "label")
+    assert set(lines) == {
+        (first.id, 1, f"{first.reference}: 100 chips"),
+        (second.id, 2, f"{second.reference}: 100 chips"),
+    }
     assert (found.verdict, found.area, found.gap) == ("over cap by 400,000", "org:synthetic-buyer", 400_000)
     assert found.discrepancy.state == "new"
     assert {"rule", "movement", "specification", "party"} <= set(
