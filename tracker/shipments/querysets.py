@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
+from django.db import connection
 from django.db.models import Case, CharField, Count, F, FloatField, Func, Max, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce, NullIf, Power, Sqrt
 
@@ -126,4 +127,17 @@ def sums(lines: QuerySet, by: Sequence[str], parameters: ReadingParameters) -> I
         weakest=Max("grade"),
         examples=_First(ArrayAgg("id", order_by=[F("chips").desc(nulls_last=True), "id"])),
     ).order_by(*by, "house")
-    return found.iterator(chunk_size=2000)
+    return _rows(found)
+
+
+def _rows(found: QuerySet, at_once: int = 2000) -> Iterator[Mapping[str, Any]]:
+    """The rows of ``values()`` as the driver hands them out, some at a time: there may be millions, and converters of fields,
+    which sums and counts do not need, would take as long as reading them."""
+    sql, params = found.query.sql_with_params()
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, params)
+        names: list[str] = []
+        while rows := cursor.fetchmany(at_once):
+            names = names or [column[0] for column in cursor.description]
+            for row in rows:
+                yield dict(zip(names, row, strict=True))

@@ -38,7 +38,7 @@ from tracker.chips.specs import H100_TPP
 from tracker.core.countries import COUNTRIES
 from tracker.core.period import Period
 from tracker.core.quantity import weakest
-from tracker.organizations.ownership import OrgKey, Parents, ultimate_parents
+from tracker.organizations.ownership import OrgKey, Parents, Stake, stakes_above, tops
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import (
     Books,
@@ -132,6 +132,7 @@ class _Bench:
     sets: dict[date, RuleSet] = field(default_factory=dict)
     classes: dict[tuple[int, date], Classification] = field(default_factory=dict)
     parents: dict[tuple[OrgKey, int], Parents] = field(default_factory=dict)
+    owners: dict[int, dict[OrgKey, list[Stake]]] = field(default_factory=dict)
 
     @cached_property
     def change_days(self) -> tuple[date, ...]:
@@ -165,10 +166,12 @@ class _Bench:
         return self.classes[key]
 
     def parents_on(self, org: OrgKey, day: date) -> Parents:
-        key = org, bisect_right(self.stake_days, day)
-        if key not in self.parents:
-            self.parents[key] = ultimate_parents(org, self.law.stakes, day)
-        return self.parents[key]
+        since = bisect_right(self.stake_days, day)
+        if (org, since) not in self.parents:
+            if since not in self.owners:
+                self.owners[since] = stakes_above(self.law.stakes, day)
+            self.parents[org, since] = tops(org, self.owners[since])
+        return self.parents[org, since]
 
     # --- is a flow surely within a scope? ---------------------------------------------------------------------------
 

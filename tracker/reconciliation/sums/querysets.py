@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from django.db.models import (
@@ -37,7 +37,7 @@ from tracker.reconciliation.books import (
 from tracker.reconciliation.ledger_network import USE as NETWORK
 from tracker.reconciliation.ledger_network import cut_days
 from tracker.reconciliation.position import COUNTED, GONE
-from tracker.reconciliation.records.querysets import Records, day_range
+from tracker.reconciliation.records.querysets import Records
 from tracker.rules.caps import Cap
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import counted, in_chips, sums
@@ -65,14 +65,18 @@ class Sums(Records):
     def flows(self, where: Q, use: str) -> tuple[FlowRow, ...]:
         """Lines added up by route, scope and days (and consignee), each sum with the ids of its largest lines."""
         by = [*FLOW_COLUMNS, *(["consignee_id"] if use == "consignee" else [])]
-        return tuple(self._flow(row, use) for row in sums(self._lines.filter(where), by, self.parameters))
+        days = cache(_days)  # sums are many, and their days are few
+        return tuple(
+            self._flow(row, use, days(row["shipped_on"], row["shipped_on_latest"]))
+            for row in sums(self._lines.filter(where), by, self.parameters)
+        )
 
-    def _flow(self, row: Mapping[str, Any], use: str) -> FlowRow:
+    def _flow(self, row: Mapping[str, Any], use: str, shipped: Period | None = None) -> FlowRow:
         scope = self.scope(row["chip_id"], row["family_id"])
         assert scope is not None  # the table holds every line to a chip or a family
         return FlowRow(
             scope=scope, origin=row["origin_country"], destination=row["destination_country"],
-            shipped=day_range(row, "shipped_on"), house=row["house"], lines=row["lines"], chips=row["total"],
+            shipped=shipped, house=row["house"], lines=row["lines"], chips=row["total"],
             systematic=row["total_systematic"], random=row["total_random"], grade=row["weakest"],
             consignee_id=row.get("consignee_id"), use=use, usd=row["usd"],
             uncounted=row["uncounted"], unpriced=row["unpriced"], at_least=row["at_least"],
@@ -87,6 +91,7 @@ class Sums(Records):
         """
         orgs: set[int] = set()
         countries: set[str] = set()
+        of_country, of_party = Q(pk__in=[]), Q(pk__in=[])
         for rule in self.rules.rules:
             for cap in rule.quantity_caps:
                 if not cap.evaluated:
@@ -95,16 +100,18 @@ class Sums(Records):
                     continue
                 if cap.per == "country":
                     countries |= self._countries_at(cap, rule.period)
+                    of_country |= _dated(cap, rule.period)
                 else:
                     orgs |= self._consignees_at(cap, rule.period)
+                    of_party |= _dated(cap, rule.period)
         orgs = {pk for pk in orgs if self.owner_components.get(pk, pk) % count == index}
         aliases = self._aliases
         countries = {code for code in countries if int(aliases.get(code, code), 36) % count == index}
         names = sorted(self.commodities_asked)[index::count]
         chips = frozenset(chip for name in names for chip in self.commodities[name])
         flows = (
-            *self.flows(Q(consignee_id__in=orgs), "consignee"),
-            *self.flows(Q(destination_country__in=countries), "country"),
+            *self.flows(of_party & Q(consignee_id__in=orgs), "consignee"),
+            *self.flows(of_country & Q(destination_country__in=countries), "country"),
             *(
                 self.flows(self._may_be_of(chips) & Q(destination_country__in=self._both_sides), "ratio")
                 if chips
@@ -133,10 +140,7 @@ class Sums(Records):
 
     def _sums_at(self, cap: Cap, period: Period, by: str) -> QuerySet:
         """Sums of a cap by a column and, where it counts by the year, the year."""
-        dated = self._lines.filter(shipped_on__isnull=False)
-        for days in (period, cap.days):
-            dated = dated.filter(shipped_on__gte=days.start) if days.start else dated
-            dated = dated.filter(shipped_on__lt=days.end) if days.end else dated
+        dated = self._lines.filter(_dated(cap, period))
         keys = (by, "shipped_on__year") if cap.window == "calendar year" else (by,)
         if self.only is not None:
             mine = self.limited_owners(self.only.parties)
@@ -327,7 +331,7 @@ class Sums(Records):
         rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
         for row in rows:
             yield replace(
-                self._flow({**row, "shipped_on": None, "consignee_id": row["to_party"]}, NETWORK),
+                self._flow({**row, "consignee_id": row["to_party"]}, NETWORK),
                 shipped=_between(days, row["left"], row["left_latest"]),
                 received=_between(days, row["arrived"], row["arrived_latest"]),
                 shipper_id=row["from_party"], origin_site_id=row["from_site"], destination_site_id=row["to_site"],
@@ -381,10 +385,11 @@ class Sums(Records):
         )
         by = ("chip_id", "family_id", "origin_country", "destination_country", "month", "licensed")
         rows = [*sums(dated, by, self.parameters), *_uncounted(dated, by)]
-        return [
-            replace(self._flow({**row, "shipped_on": None}, use), shipped=_month(row["month"]), licensed=row["licensed"])
-            for row in rows
-        ]  # fmt: skip
+        return [replace(self._flow(row, use, _month(row["month"])), licensed=row["licensed"]) for row in rows]
+
+
+def _days(first: date | None, latest: date | None) -> Period | None:
+    return Period.inclusive(first, latest or first) if first else None
 
 
 def _uncounted(lines: QuerySet, by: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -410,6 +415,15 @@ def _between(days: Sequence[date], first: int | None, last: int | None) -> Perio
     if first is None or last is None:
         return None
     return Period(days[first - 1] + DAY if first else None, days[last] + DAY if last < len(days) else None)
+
+
+def _dated(cap: Cap, period: Period) -> Q:
+    """Lines that may have left while a rule, in the books for ``period``, and its limit held."""
+    found = Q(shipped_on__isnull=False)
+    for days in (period, cap.days):
+        found &= Q(shipped_on__gte=days.start) if days.start else Q()
+        found &= Q(shipped_on__lt=days.end) if days.end else Q()
+    return found
 
 
 def _least(cap: Cap) -> float:
