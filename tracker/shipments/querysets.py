@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.contrib.postgres.aggregates import ArrayAgg
+from django.core.exceptions import EmptyResultSet
 from django.db import connection
 from django.db.models import Case, CharField, Count, F, FloatField, Func, Max, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Cast, Coalesce, NullIf, Power, Sqrt
@@ -133,7 +134,10 @@ def sums(lines: QuerySet, by: Sequence[str], parameters: ReadingParameters) -> I
 def _rows(found: QuerySet, at_once: int = 2000) -> Iterator[Mapping[str, Any]]:
     """The rows of ``values()`` as the driver hands them out, some at a time: there may be millions, and converters of fields,
     which sums and counts do not need, would take as long as reading them."""
-    sql, params = found.query.sql_with_params()
+    try:
+        sql, params = found.query.sql_with_params()
+    except EmptyResultSet:  # a condition that nothing can meet
+        return
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, params)
         names: list[str] = []

@@ -380,7 +380,7 @@ class Sums(Records):
         """Sums by scope, route, month of ``day`` and whether a licence is named. Lines told as "at most" count nothing here, so
         they stand beside as lines that could not be counted."""
         dated = lines.annotate(
-            month=TruncMonth("day"),
+            month=Cast(TruncMonth("day"), DateField()),
             licensed=ExpressionWrapper(Q(licence__isnull=False), output_field=BooleanField()),
         )
         by = ("chip_id", "family_id", "origin_country", "destination_country", "month", "licensed")
