@@ -88,6 +88,12 @@ def test_more_sent_than_received_means_unrecorded_receipts():
     assert "at least 500 H One left that never came in on record" in found.headline
 
 
+def test_many_small_dispatches_bear_a_balance_together():
+    """None of them is 5 % of what is missing, and without them nothing is: their grade is the weakest."""
+    (found,) = balances(bought(1000), *(sent(40, "2026-02-10", grade="D") for _ in range(60)))
+    assert (found.gap, found.weakest_grade, found.severity) == (1400, "D", "medium")
+
+
 def test_on_one_day_receipts_come_before_dispatches():
     assert balances(bought(1000, "2026-02-10"), sent(1000, "2026-02-10")) == []
     assert len(balances(bought(1000, "2026-02-11"), sent(1000, "2026-02-10"))) == 1

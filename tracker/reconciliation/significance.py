@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -112,13 +112,27 @@ def weakest_indispensable(evidence: Sequence[Evidence], grades: Sequence[str], g
             if row.contribution is not None:
                 parts.append(row.contribution)
             shares.append(row.variance_share or 0.0)
-    needed = [
-        grade
-        for (_, grade, _), (parts, shares) in weights.items()
-        if math.fsum(shares) >= INDISPENSABLE_SHARE
-        or (parts and abs(math.fsum(parts)) >= INDISPENSABLE_SHARE * abs(gap or 0))
-    ]
-    return max(needed, default="")
+    return weakest_of(
+        (
+            (grade, math.fsum(parts) if parts else None, math.fsum(shares))
+            for (_, grade, _), (parts, shares) in weights.items()
+        ),
+        gap,
+    )
+
+
+def weakest_of(alike: Iterable[tuple[str, float | None, float]], gap: float | None) -> str:
+    """The same of records that were weighed together: their grade, what they add to the difference (None: nothing), their part
+    of its variance."""
+    return max(
+        (
+            grade
+            for grade, part, share in alike
+            if share >= INDISPENSABLE_SHARE
+            or (part is not None and abs(part) >= INDISPENSABLE_SHARE * abs(gap or 0))
+        ),
+        default="",
+    )
 
 
 # --- many tests ------------------------------------------------------------------------------------------------------

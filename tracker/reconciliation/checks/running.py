@@ -256,9 +256,19 @@ def explained(
         )
         for i in kept.tolist()
     )  # fmt: skip
-    least = significance.INDISPENSABLE_SHARE
-    bears = (low.shares >= least) | (np.abs(contributions) >= least * units)
-    weakest = max(taken.grades[bears].tolist(), default="")
+    alike = [
+        (grade, (taken.grades == grade) & (taken.signs == sign))
+        for grade in np.unique(taken.grades).tolist()
+        for sign in (1, -1)
+    ]
+    weakest = significance.weakest_of(
+        (
+            (grade, math.fsum(contributions[mine].tolist()), math.fsum(low.shares[mine].tolist()))
+            for grade, mine in alike
+            if grade and mine.any()
+        ),
+        units,
+    )
     came = math.fsum(taken.mu[taken.signs > 0].tolist())
     last, day = rows[low.after], low.day.isoformat() if low.day else "the first day"
     named = [label(place) for place in range(max(0, len(taken.ids) - NAMED), len(taken.ids))]

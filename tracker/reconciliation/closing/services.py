@@ -29,6 +29,7 @@ from tracker.reconciliation.findings.services import (
     carry_estimates,
     carry_over,
     closing_section,
+    learn_findings,
     save_findings,
     tell,
 )
@@ -52,6 +53,8 @@ from tracker.shipments.models import Shipment
 
 log = logging.getLogger(__name__)
 
+FEW = 1_000
+"""Findings up to which it does not matter what the planner takes their number for."""
 BATCH = 2_000
 """Movements whose findings are written at a time."""
 NETWORK = "network"
@@ -72,6 +75,8 @@ def close_if_complete(run_id: int) -> bool:
         else:
             _tell_wider_chains(run, shares)
         tests = _control_false_alarms(run, shares)
+        if run.findings.count() > FEW:
+            learn_findings()
         finish_cells(run.id)
         run.findings_sha256 = findings_digest(run)
         _advance_discrepancies(run)
@@ -368,66 +373,62 @@ def _open_new(run: ReconciliationRun, records: str) -> None:
     )
 
 
-_NEWS = """
-SELECT d.id, f.id
+_NEXT = """
+SELECT d.id AS discrepancy_id, d.key, f.id AS finding_id, d.state AS before, CASE
+    WHEN d.state = 'resolved' THEN
+      CASE WHEN f.id IS NULL OR f.evidence_sha256 = d.resolved_evidence_sha256 THEN 'resolved' ELSE 'reopened' END
+    WHEN f.id IS NULL THEN 'below threshold'
+    WHEN d.state = 'below threshold' THEN 'back'
+    WHEN l.id IS NOT NULL AND (f.evidence_sha256, f.verdict) = (l.evidence_sha256, l.verdict)
+      AND f.gap IS NOT DISTINCT FROM l.gap THEN 'persisting'
+    ELSE 'changed' END AS after
 FROM tracker_discrepancy d
 JOIN tracker_reconciliationrun r ON r.id = d.first_run_id AND r.parameters ->> 'records' = %(records)s
 LEFT JOIN tracker_finding l ON l.id = d.latest_id
 LEFT JOIN tracker_finding f ON f.run_id = %(run)s AND f.discrepancy_id = d.id
-WHERE d.first_run_id <> %(run)s AND NOT CASE d.state
-  WHEN 'resolved' THEN f.id IS NULL OR f.evidence_sha256 = d.resolved_evidence_sha256
-  WHEN 'below threshold' THEN f.id IS NULL
-  WHEN 'persisting' THEN f.id IS NOT NULL AND l.id IS NOT NULL AND (f.evidence_sha256, f.verdict) = (l.evidence_sha256, l.verdict)
-    AND f.gap IS NOT DISTINCT FROM l.gap
-  ELSE false
-END
-ORDER BY d.id
+WHERE d.first_run_id <> %(run)s
 """
-"""Discrepancies whose state may not stay, with what this run found of them. What it leaves out must be what
-``lifecycle.next_state`` leaves as it is: a test holds the two to each other."""
+"""What this run found of each discrepancy, and the state that it has because of it: ``lifecycle.next_state`` in SQL, because
+there may be very many; a test holds the two to each other."""
+
+_REOPENS = (
+    f"SELECT discrepancy_id, finding_id FROM ({_NEXT}) n WHERE before = 'resolved' AND after = 'reopened'"  # noqa: S608
+)
+
+_MOVE = f"""
+WITH news AS MATERIALIZED (SELECT * FROM ({_NEXT}) n WHERE after NOT IN (before, 'reopened')),
+  moved AS (UPDATE tracker_discrepancy d SET state = n.after FROM news n WHERE d.id = n.discrepancy_id)
+INSERT INTO tracker_discrepancyevent (discrepancy_id, at, made_by, run_key, what, before, after, reason, words)
+SELECT discrepancy_id, %(at)s, '', %(key)s, '{DiscrepancyEvent.What.STATE}', before, after, '', '' FROM news ORDER BY key
+"""  # noqa: S608 - texts of ours
 
 
 def _move_on(run: ReconciliationRun, records: str) -> None:
     """The next state of the discrepancies of which this run says something new."""
+    given: dict[str, Any] = {"run": run.id, "records": records, "key": run.key, "at": timezone.now()}
     with connection.cursor() as cursor:
-        cursor.execute(_NEWS, {"run": run.id, "records": records})
+        cursor.execute(_MOVE, given)
+        cursor.execute(_REOPENS, given)
         news = dict(cursor.fetchall())
-    seen_now = Finding.objects.defer("sections", "text", "numbers").in_bulk(
-        [pk for pk in news.values() if pk]
-    )
-    known = Discrepancy.objects.filter(id__in=news).select_related("latest").order_by("key")
+    # few, and each is told which of the records that it rests on changed
+    seen_now = Finding.objects.defer("sections", "text", "numbers").in_bulk(list(news.values()))
     events, moved = [], []
-    for item in known:
-        now, before = seen_now.get(news[item.pk] or 0), item.state
-        item.state = lifecycle.next_state(
-            before, _seen(item.latest), _seen(now), item.resolved_evidence_sha256
-        )
-        if item.state == before:
-            continue
+    for item in Discrepancy.objects.filter(id__in=news).select_related("latest").order_by("key"):
+        events.append(_reopened(run, item, seen_now[news[item.pk]]))
+        item.state = Discrepancy.State.REOPENED
+        item.reason = item.resolution = item.resolved_by = item.resolved_evidence_sha256 = ""
+        item.resolved_at = None
         moved.append(item)
-        events.append(_event(run, item, before, item.state, now))
-        if item.state == Discrepancy.State.REOPENED:
-            item.reason = item.resolution = item.resolved_by = item.resolved_evidence_sha256 = ""
-            item.resolved_at = None
-    Discrepancy.objects.bulk_update(moved, _MOVED_ON, batch_size=1000)
+    Discrepancy.objects.bulk_update(moved, _REOPENED, batch_size=1000)
     DiscrepancyEvent.objects.bulk_create(events, batch_size=1000)
 
 
-_MOVED_ON = ("state", "reason", "resolution", "resolved_by", "resolved_at", "resolved_evidence_sha256")
-
-
-def _seen(row: Finding | None) -> lifecycle.Seen | None:
-    return None if row is None else lifecycle.Seen(row.evidence_sha256, row.verdict, row.gap)
+_REOPENED = ("state", "reason", "resolution", "resolved_by", "resolved_at", "resolved_evidence_sha256")
 
 
 def _event(
-    run: ReconciliationRun, item: Discrepancy, before: str, after: str, row: Finding | None = None
+    run: ReconciliationRun, item: Discrepancy, before: str, after: str, words: str = ""
 ) -> DiscrepancyEvent:
-    words = ""
-    if after == Discrepancy.State.REOPENED:
-        changes = lifecycle.record_changes(_records(item.latest), _records(row))
-        named = "; ".join(changes[:NAMED_CHANGES]) or "versions changed between the last run and the closing"
-        words = f"A record it rests on changed since it was resolved ({item.resolution}). Changed: {named}."
     return DiscrepancyEvent(
         discrepancy=item,
         run_key=run.key,
@@ -436,6 +437,13 @@ def _event(
         after=after,
         words=words,
     )
+
+
+def _reopened(run: ReconciliationRun, item: Discrepancy, now: Finding) -> DiscrepancyEvent:
+    changes = lifecycle.record_changes(_records(item.latest), _records(now))
+    named = "; ".join(changes[:NAMED_CHANGES]) or "versions changed between the last run and the closing"
+    words = f"A record it rests on changed since it was resolved ({item.resolution}). Changed: {named}."
+    return _event(run, item, item.state, Discrepancy.State.REOPENED, words)
 
 
 def _records(row: Finding | None) -> list[lifecycle.RecordVersionKey]:
