@@ -205,8 +205,11 @@ def forward(bench: Bench, base: Any, full: float, cells: int) -> None:
         f" {1000 * parts[1]:.0f}, closing {1000 * parts[2]:.0f}), largest {1000 * whole[-1]:.0f} ms (bar 100)", flush=True,
     )  # fmt: skip
     each = sum(run[3] for run in singles) / len(singles)
-    for share in (0.001, 0.01):
-        count = max(1, round(share * cells / each))
+    for share, overlap in (
+        (0.001, 1),
+        (0.01, 2),
+    ):  # many lines move the same cells: half of what they move by themselves
+        count = max(1, round(overlap * share * cells / each))
         if count > services_most(bench.rows):
             print(f"{100 * share:g} % of the cells would be {count:,} lines: such a run is full")
             continue

@@ -25,6 +25,7 @@ from tracker.models import (
 from tracker.provenance.querysets import MOST_ROWS, finding_tree, findings
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Parameters
+from tracker.reconciliation.closing import services as closing
 from tracker.reconciliation.closing.services import close_if_complete
 from tracker.reconciliation.querysets import LINES
 from tracker.reconciliation.tree import as_dict, digest
@@ -98,6 +99,15 @@ def test_a_run_without_change_finds_the_same_bytes_and_opens_nothing_new(desert)
     )
     item = Discrepancy.objects.get(check_code="GAP", area="site:synthetic-desert")
     assert (item.state, item.first_run, item.last_run) == ("persisting", first, repeated)
+
+
+def test_a_run_of_many_findings_is_closed_as_one_of_few(desert, monkeypatch):
+    first = run()
+    monkeypatch.setattr(closing, "FEW", 0)
+    repeated = services.repeat_run(first, "synthetic analyst")
+    services.finish_here(repeated.id)
+    repeated.refresh_from_db()
+    assert (repeated.status, repeated.findings_sha256) == ("finished", first.findings_sha256)
 
 
 def test_a_past_run_is_made_again_exactly_after_later_corrections(desert):
