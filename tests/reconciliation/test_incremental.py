@@ -456,3 +456,23 @@ def test_goods_between_two_parts_of_a_site_are_not_counted_at_both(trade):
         {"quantity": 100, "left": 20, "came": 25, "destination": whole},
     ])  # fmt: skip
     assert found == [(f"site:{whole.slug}", "chip:synthetic-c0", 100.0)]
+
+
+def test_a_dispatch_of_no_known_day_counts_though_no_cell_tells_of_it(trade):
+    """A line is added to a holder whose months all hold enough: what it sent at some time or other takes it below zero."""
+    firm, other, chip, start = *trade.firms[:2], trade.chips[0], date(2025, 3, 1)
+    given = {"chip": chip, "is_exact": True, "status": "received"}
+    came = factories.shipment(
+        "synthetic-came", quantity=100, shipped_on=start, received_on=start, shipper=trade.vendor, consignee=firm, **given
+    )  # fmt: skip
+    sent = {"shipper": firm, "consignee": other, **given}
+    factories.shipment("synthetic-sent", quantity=40, shipped_on=start + timedelta(60), **sent)
+    factories.shipment("synthetic-at-some-time", quantity=50, shipped_on=None, received_on=start, **sent)
+    base = finished(as_of=TODAY)
+    assert not base.findings.filter(check_code="RUNNING").exists()
+    came.quantity = 80
+    came.save()
+    forward = same_as_afresh(base)
+    assert list(forward.findings.filter(check_code="RUNNING").values_list("area", "gap")) == [
+        (f"org:{firm.slug}", 10.0)
+    ]

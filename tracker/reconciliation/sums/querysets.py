@@ -418,9 +418,9 @@ def _between(days: Sequence[date], first: int | None, last: int | None) -> Perio
 
 
 def _dated(cap: Cap, period: Period) -> Q:
-    """Lines that may have left while a rule, in the books for ``period``, and its limit held."""
+    """Lines that may count towards a limit (``Cap.period_of``) of a rule that is in the books for ``period``."""
     found = Q(shipped_on__isnull=False)
-    for days in (period, cap.days):
+    for days in (period, *(() if cap.window == "calendar year" else (cap.days,))):
         found &= Q(shipped_on__gte=days.start) if days.start else Q()
         found &= Q(shipped_on__lt=days.end) if days.end else Q()
     return found
