@@ -423,9 +423,8 @@ class Evidence:
     role: str  # e.g. claim, ledger, licence, rule, specification, power, source, echo
     label: str  # one line a person can read: figure, who said it, when, grade
     contribution: float | None = None  # to the difference, in units
-    variance_share: float | None = (
-        None  # of all records together 1; negative where an error cancels another's
-    )
+    # of all records of a book together 1; negative where an error cancels another's
+    variance_share: float | None = None
 
 
 def unread(line: int, role: str, more: str = "", **given: float | None) -> Evidence:

@@ -104,7 +104,8 @@ def _tell_wider_chains(run: ReconciliationRun, shares: Sequence[RunPartition]) -
     low = [unpacked(share.scratch)["chains"] for share in shares]
     if low:
         ledger = ledger_of(run)
-        save_findings(run, told_below_zero(ledger, wider_chains(ledger, np.concatenate(low))))
+        for found in told_below_zero(ledger, wider_chains(ledger, np.concatenate(low))):
+            save_findings(run, found)
 
 
 # --- false alarms -----------------------------------------------------------------------------------------------------

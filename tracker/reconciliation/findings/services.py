@@ -47,16 +47,16 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     copy_into(Evidence._meta.db_table, evidence, _EVIDENCE)
 
 
+_EVIDENCE = (
+    "finding_id", "order", "role", "model_name", "object_id", "version", "label", "contribution", "variance_share",
+)  # fmt: skip
+
+
 def learn_findings() -> None:
     """Let the planner learn how many findings the latest run has. It takes a run that it does not know for one without any, and
     would then read all of them again for every discrepancy."""
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE tracker_finding (run_id, discrepancy_id, key)")
-
-
-_EVIDENCE = (
-    "finding_id", "order", "role", "model_name", "object_id", "version", "label", "contribution", "variance_share",
-)  # fmt: skip
 
 
 def save_estimates(run: ReconciliationRun, found: Iterable[Found]) -> None:

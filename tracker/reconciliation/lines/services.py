@@ -552,14 +552,16 @@ def _suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
     for name, check in (("early", dates), ("stale", transit)):
         if len(suspects[name]):
             found += check.find(ledger.lines_books(suspects[name].tolist()), ledger.parameters)
-    return found + told_below_zero(ledger, suspects["chains"])
+    for some in told_below_zero(ledger, suspects["chains"]):
+        found += some
+    return found
 
 
-def told_below_zero(ledger: Ledger, suspects: Array) -> list[Found]:
-    """The findings on running balances, from CHAIN rows of those that are suspected."""
+def told_below_zero(ledger: Ledger, suspects: Array) -> Iterator[list[Found]]:
+    """The findings on running balances, some at a time, from CHAIN rows of those that are suspected."""
     chains = followed_chains(ledger, np.sort(suspects))
-    parts = (chains[start : start + _CHAINS] for start in range(0, len(chains), _CHAINS))
-    return [finding for some in parts for finding in below_zero(ledger, some)]
+    for start in range(0, len(chains), _CHAINS):
+        yield below_zero(ledger, chains[start : start + _CHAINS])
 
 
 _CHAINS = 20
