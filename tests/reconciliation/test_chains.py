@@ -129,13 +129,14 @@ def test_only_the_records_that_a_finding_shows_are_read(ledger_of_all_sorts, mon
     monkeypatch.setattr(result, "EVIDENCE_BOUND", 3)
     ledger = Ledger(timezone.now() + timedelta(seconds=1), AS_OF, PARAMETERS)
     read: list[int] = []
-    movements = Ledger.movements
+    named_lines = Ledger.named_lines
 
-    def noted(self, where):
-        found = movements(self, where)
-        read.extend(row.ref.id for row in found)
+    def noted(self, ids):
+        found = named_lines(self, ids)
+        read.extend(found)
         return found
 
-    monkeypatch.setattr(Ledger, "movements", noted)
+    monkeypatch.setattr(Ledger, "named_lines", noted)
+    monkeypatch.setattr(Ledger, "movements", None)
     told = below_zero(ledger, followed_chains(ledger, every_chain(ledger)))
     assert 0 < len(read) <= len(told) * (3 + running.NAMED)

@@ -379,9 +379,7 @@ def cells(rows: Mapping[str, Array], anchors: Anchors | None = None) -> Columns:
     """
     if not size(rows):
         return _with_anchors(none(CELL), anchors or {})
-    fresh = np.ones(size(rows), bool)
-    fresh[1:] = (rows["area"][1:] != rows["area"][:-1]) | (rows["scope"][1:] != rows["scope"][:-1])
-    offset = _offsets(fresh)
+    offset = _offsets(_chain_starts(rows))
     out = dict(rows)
     net = rows["receipts"] + rows["production"] - rows["dispatches"] - rows["exits"]
     out["book"] = running(net, offset)
@@ -395,17 +393,22 @@ def cells(rows: Mapping[str, Array], anchors: Anchors | None = None) -> Columns:
 
 
 def always_enough(drawn: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Areas and scopes of the chains (CELL rows) whose book cannot fall below zero on any day, as far as dated movements tell: in
-    no month does more leave than was there when it began.
+    """Areas and scopes of the chains (CELL rows of whole chains, sorted) whose book cannot fall below zero on any day, as far as
+    dated movements tell: in no month does more leave than was there when it began.
 
     A book that a reported inventory opens anew tells nothing of what moved, and is not among them.
     """
-    keys = np.stack([drawn["area"], drawn["scope"]])
     doubtful = (drawn["opening"] < drawn["dispatches"] + drawn["exits"]) | ~np.isnan(drawn["close"])
-    chains, place = np.unique(keys, axis=1, return_inverse=True)
-    enough = np.ones(chains.shape[1], bool)
-    enough[place.reshape(-1)[doubtful]] = False
-    return chains[0][enough], chains[1][enough]
+    starts = np.flatnonzero(_chain_starts(drawn))
+    enough = ~np.logical_or.reduceat(doubtful, starts) if len(starts) else np.zeros(0, bool)
+    return drawn["area"][starts][enough], drawn["scope"][starts][enough]
+
+
+def _chain_starts(rows: Mapping[str, Array]) -> Array:
+    """Of rows sorted by (area, scope, month), which are the first of a chain."""
+    fresh = np.ones(size(rows), bool)
+    fresh[1:] = (rows["area"][1:] != rows["area"][:-1]) | (rows["scope"][1:] != rows["scope"][:-1])
+    return fresh
 
 
 def _offsets(starts: Array) -> Array:

@@ -13,7 +13,7 @@ from psycopg import ClientCursor
 from psycopg import Error as PostgresError
 from psycopg.pq import ExecStatus
 
-from tracker.balances.books import CELL, KEYS, Columns, Groups, Places, country_code, membership, none, taken
+from tracker.balances.books import CELL, Columns, Groups, Places, country_code, membership, none, taken
 from tracker.balances.reading import EPOCH, LINE, Array, first_day, months
 from tracker.chips.models import Chip, ChipFamily
 from tracker.core.columns import HEADER, TRAILER, Column, layout, unpacked
@@ -81,13 +81,11 @@ def lines_of(
     """LINE records of some holders, each with its scope (``holders`` and ``scopes`` beside one another), as known at an instant.
 
     ``end``: the column of shipments that names the holder. ``where``: as :func:`line_chunks` takes it, without parameters.
-    ``quarters``, if given, beside the others: the first and last in which lines left, numbered from 2000, -1 for no known day.
+    ``quarters``, if given, beside the others: the first and last in which lines left, numbered from 2000.
     """
     table = Shipment._meta.db_table
     superseded, held = superseded_known_at(table, at)
-    days = "true"
-    if quarters is not None:
-        days = "(shipped_on < d.until AND (d.since IS NULL OR shipped_on >= d.since) OR d.since IS NULL AND shipped_on IS NULL)"
+    days = "true" if quarters is None else "shipped_on >= d.since AND shipped_on < d.until"
     parts: list[Array] = []
     for what, of_kind in (("chip_id", scopes % 2 == 0), ("family_id", scopes % 2 == 1)):
         if not of_kind.any():
@@ -111,8 +109,7 @@ def _bounds(rows: Array, quarters: tuple[Array, Array] | None) -> list[list[date
     if quarters is None:
         return [[None] * int(rows.sum())] * 2
     first, last = (side[rows].tolist() for side in quarters)
-    since = [None if number < 0 else first_day(3 * number) for number in first]
-    return [since, [first_day(3 * (number + 1)) for number in last]]
+    return [[first_day(3 * number) for number in first], [first_day(3 * (number + 1)) for number in last]]
 
 
 def have_lines(
@@ -305,39 +302,39 @@ def changed_lines(since: datetime, at: datetime) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-_STANDING: tuple[Column, ...] = (*CELL, ("gone", "?"), ("run", "i8"))
+_NUMBERED: tuple[Column, ...] = (("place", "i8"), *CELL[2:], ("gone", "?"), ("run", "i8"))
 
 
 def standing_cells(layers: Sequence[int], chains: Array, areas: Array, scopes: Array) -> Columns:
     """The CELL rows of some chains as the layers of a run hold them, sorted by (area, scope, month).
 
-    ``chains``: areas and scopes, beside one another; ``areas`` and ``scopes``: the ids of their balance areas and scopes. The
-    latest layer that has a cell tells.
+    ``chains``: areas and scopes, beside one another, sorted; ``areas`` and ``scopes``: the ids of their balance areas and scopes.
+    The latest layer that has a cell tells.
     """
     null = {"close", "muf", "muf_sigma"}
-    told = {"area": "d.area", "scope": "d.scope", "gone": "c.is_gone", "run": "c.run_id"}
+    told = {"place": "d.place", "gone": "c.is_gone", "run": "c.run_id"}
     columns = ", ".join(
         told.get(name) or (f"coalesce(c.{name}, 'NaN')" if name in null else f"c.{name}")
-        for name, _ in _STANDING
+        for name, _ in _NUMBERED
     )
     sql = (
-        f"SELECT {columns} FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) d(area, scope, area_id, scope_id)"
+        f"SELECT {columns} FROM unnest(%s::bigint[], %s::bigint[]) WITH ORDINALITY d(area_id, scope_id, place)"
         # chain by chain through the index: read whole, the cells of a large run would be read for the sake of a few
         " CROSS JOIN LATERAL (SELECT * FROM tracker_balancecell WHERE run_id = ANY(%s) AND area_id = d.area_id"
         " AND scope_id = d.scope_id OFFSET 0) c"
     )
-    asked = [column.tolist() for column in (*chains, areas, scopes)]
     with connection.cursor() as cursor:
         # cells written a moment ago are not in the planner's statistics yet, and it would read all of them for each chain
         cursor.execute("SET LOCAL enable_seqscan = off")
-        parts = list(copied(sql, [*asked, list(layers)], _STANDING))
+        parts = list(copied(sql, [areas.tolist(), scopes.tolist(), list(layers)], _NUMBERED))
         cursor.execute("SET LOCAL enable_seqscan = on")
     if not parts:
         return none(CELL)
-    found = {name: np.concatenate([part[name] for part in parts]).astype(kind) for name, kind in _STANDING}
+    found = {name: np.concatenate([part[name] for part in parts]).astype(kind) for name, kind in _NUMBERED}
     found["month"] = months(found["month"]).astype(np.int32)
-    found = taken(found, np.lexsort((found["run"], found["month"], found["scope"], found["area"])))
+    found = taken(found, np.lexsort((found["run"], found["month"], found["place"])))
     latest = np.ones(len(found["run"]), bool)
-    latest[:-1] = np.any([found[name][1:] != found[name][:-1] for name in KEYS], axis=0)
+    latest[:-1] = (found["place"][1:] != found["place"][:-1]) | (found["month"][1:] != found["month"][:-1])
     kept = taken(found, latest & ~found["gone"])
+    kept["area"], kept["scope"] = chains[:, kept["place"] - 1]
     return {name: kept[name] for name, _ in CELL}

@@ -28,7 +28,7 @@ from tracker.balances.books import (
     taken,
 )
 from tracker.balances.models import BalanceArea, BalanceScope
-from tracker.balances.querysets import standing_cells
+from tracker.balances.querysets import copied, standing_cells
 from tracker.balances.reading import EPOCH, Array
 from tracker.core.columns import HEADER, TRAILER, Column, packed
 from tracker.core.copying.services import copying
@@ -89,7 +89,7 @@ CELL_COLUMNS: tuple[Column, ...] = (
 )  # fmt: skip
 _INVENTORY = frozenset({"close", "muf", "muf_sigma"})
 _WRITE = 25_000  # cells packed at once
-_FEW = 5_000  # areas up to which each is looked up by itself
+_CLOSE = 4  # areas asked for one by one where fewer than one in so many are wanted
 _IDS_LOCK = 7_203_117
 
 
@@ -291,27 +291,23 @@ def _area_numbers(areas: Array) -> Array:
 def _known_areas(areas: Array) -> tuple[Array, Array]:
     """Those of some areas (sorted) that have a row, and the id of each row."""
     kinds, objects = kinds_and_objects(areas)
-    found: list[Array] = []
-    with connection.cursor() as cursor:
-        if len(areas) < _FEW:
-            cursor.execute(
-                "SELECT d.area, a.id FROM unnest(%s::bigint[], %s::text[], %s::bigint[]) d(area, kind, object)"
-                " JOIN tracker_balancearea a ON a.kind = d.kind AND a.object_id = d.object ORDER BY 1",
-                [areas.tolist(), [KINDS[kind] for kind in kinds.tolist()], objects.tolist()],
-            )
-            found.append(np.array(cursor.fetchall(), np.int64).reshape(-1, 2))
+    found = [np.empty((2, 0), np.int64)]
+    for kind in np.unique(kinds).tolist():
+        mine = objects[kinds == kind]
+        low, high = int(mine[0]), int(mine[-1])
+        if high - low < _CLOSE * len(mine):  # a run takes up most of the areas between two
+            among, given = "BETWEEN %s AND %s", [low, high]
         else:
-            for kind in np.unique(kinds).tolist():
-                mine = objects[kinds == kind]
-                cursor.execute(
-                    "SELECT object_id, id FROM tracker_balancearea WHERE kind = %s AND object_id BETWEEN %s AND %s ORDER BY 1",
-                    [KINDS[kind], int(mine[0]), int(mine[-1])],
-                )
-                rows = np.array(cursor.fetchall(), np.int64).reshape(-1, 2)
-                rows[:, 0] = area_of(kind, rows[:, 0])
-                found.append(rows)
-    rows = np.concatenate(found) if found else np.empty((0, 2), np.int64)
-    return rows[:, 0], rows[:, 1]
+            among, given = "= ANY(%s)", [mine.tolist()]
+        sql = (
+            f"SELECT object_id, id FROM tracker_balancearea WHERE kind = %s AND object_id {among} ORDER BY 1"
+        )
+        for rows in copied(sql, [KINDS[kind], *given], (("object", "i8"), ("id", "i8"))):
+            found.append(
+                np.stack([area_of(kind, rows["object"].astype(np.int64)), rows["id"].astype(np.int64)])
+            )
+    known, ids = np.concatenate(found, axis=1)
+    return known, ids
 
 
 def _lost_name(kind: str, pk: int) -> str:

@@ -149,16 +149,24 @@ class ClaimRow:
 
 
 @dataclass(frozen=True, slots=True)
-class MovementRow:
-    """One shipment line. ``shipped``/``received`` are single days or vague ranges; ``reported`` is in the line's own unit."""
+class NamedLine:
+    """What a finding says of a shipment line that it names. ``shipped`` is a single day or a vague range; ``reported`` is in the
+    line's own unit."""
 
     ref: RecordRef
     reference: str
     scope: Scope
     reported: Reported
+    shipped: Period | None
+    source: SourceRow
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow(NamedLine):
+    """One shipment line. ``received`` is a single day or a vague range, as ``shipped`` is."""
+
     by_shipper: Reported | None
     by_receiver: Reported | None
-    shipped: Period | None
     received: Period | None
     received_presumed: bool
     shipper_id: int | None
@@ -173,7 +181,6 @@ class MovementRow:
     status: str
     shipper_key: str
     receiver_key: str
-    source: SourceRow
     note: str = ""
     consignment: str = ""
     kind: str = "transfer"  # transfer | production | retirement

@@ -25,6 +25,7 @@ from tracker.reconciliation.books import (
     ClaimRow,
     LicenceRow,
     MovementRow,
+    NamedLine,
     Parameters,
     Scope,
 )
@@ -244,7 +245,7 @@ def _book(lines: Iterable[Line]) -> Total:
     return found if found.mu >= 0 else Total(0.0, found.variance, found.shares)
 
 
-def house(movement: MovementRow) -> str:
+def house(movement: NamedLine) -> str:
     """Bias key of a movement's own figure: whoever published it."""
     return movement.source.publisher or movement.source.slug
 
@@ -433,7 +434,7 @@ def _is_for(item: LicenceRow, area: Area, party: int | str | None, places: set[i
     return party in named
 
 
-def movement_label(movement: MovementRow, amount: Quantity) -> str:
+def movement_label(movement: NamedLine, amount: Quantity) -> str:
     shipped = f"shipped {when(movement.shipped)}" if movement.shipped else "date not known"
     return f"{movement.reference}: {figure(amount)} of {movement.scope.name}, {shipped}; {cited(movement.source, amount.grade)}"
 

@@ -217,8 +217,9 @@ class Shipment(Versioned):
         indexes = [
             models.Index(fields=["shipped_on", "id"], name="shipment_shipped"),
             models.Index(fields=["destination_country", "shipped_on"], name="shipment_destination"),
-            # Lines near the holder of a changed line, of its kind of chip: a holder may have millions of others.
-            models.Index(fields=["consignee", "chip"], name="shipment_consignee_chip"),
+            # Lines near the holder of a changed line, of its kind of chip: a holder may have millions of others. Those of a lot
+            # left in its quarter.
+            models.Index(fields=["consignee", "chip", "shipped_on"], name="shipment_consignee_chip_day"),
             models.Index(fields=["shipper", "chip"], name="shipment_shipper_chip"),
             # Movements that leave no book by its months: few, and asked for wherever a balance is told by them.
             models.Index(fields=["shipper", "chip"], name="shipment_beside_shipper", condition=BESIDE_BOOKS),

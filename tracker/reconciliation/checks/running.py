@@ -28,7 +28,7 @@ from tracker.balances.reading import EPOCH, NO_DAY, Array
 from tracker.claims.combine import quantity
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import explain, scopes, significance
-from tracker.reconciliation.books import Books, Evidence, Finding, MovementRow, Parameters, Scope
+from tracker.reconciliation.books import Books, Evidence, Finding, MovementRow, NamedLine, Parameters, Scope
 from tracker.reconciliation.case_input import case_date
 from tracker.reconciliation.position import (
     COUNTED,
@@ -235,7 +235,7 @@ def _event(row: MovementRow, area: Area, scope: Scope, shelf: Shelf) -> Event | 
 
 
 def explained(
-    area: Area, scope: Scope, low: Low, rows: Mapping[int, MovementRow], parameters: Parameters
+    area: Area, scope: Scope, low: Low, rows: Mapping[int, NamedLine], parameters: Parameters
 ) -> Finding:
     """The finding on a balance that cannot be. ``rows``: movements by id, at least those that it shows (:meth:`Low.shown`)."""
     units, taken, contributions = -low.balance, low.taken, low.contributions
@@ -290,7 +290,7 @@ def _story(
     area: Area,
     scope: Scope,
     low: Low,
-    last: MovementRow,
+    last: NamedLine,
     came: float,
     h100e: tuple[float, float] | None,
     sq: float | None,

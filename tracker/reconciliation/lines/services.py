@@ -384,15 +384,19 @@ def _both_told(ledger: Ledger, lots: Array) -> Iterator[Array]:
     at, synthetic = ledger.at, ledger.parameters.records == "synthetic"
     told = "quantity_by_shipper IS NOT NULL AND quantity_by_receiver IS NOT NULL"
     received, sent = lots["consignee"] > 0, (lots["consignee"] == 0) & (lots["shipper"] > 0)
+    dated = lots["quarter"] >= 0
     for named, end, among in (
         (received, "consignee", told),
         (sent, "shipper", f"consignee_id IS NULL AND {told}"),
     ):
-        pairs, place = np.unique(lots[named][[end, "scope"]], return_inverse=True)
-        first, last = np.full(len(pairs), 2**30), np.full(len(pairs), -1)
-        np.minimum.at(first, place, lots[named]["quarter"])
-        np.maximum.at(last, place, lots[named]["quarter"])
+        pairs, place = np.unique(lots[named & dated][[end, "scope"]], return_inverse=True)
+        first, last = np.full(len(pairs), 2**30), np.zeros(len(pairs), int)
+        np.minimum.at(first, place, lots[named & dated]["quarter"])
+        np.maximum.at(last, place, lots[named & dated]["quarter"])
         yield lines_of(at, synthetic, f"{end}_id", pairs[end], pairs["scope"], among, (first, last))
+        pairs = np.unique(lots[named & ~dated][[end, "scope"]])
+        among = f"{among} AND shipped_on IS NULL"
+        yield lines_of(at, synthetic, f"{end}_id", pairs[end], pairs["scope"], among)
     of_nobody = np.unique(lots["scope"][~received & ~sent]).tolist()
     if of_nobody:
         where, given = of_scopes(of_nobody)
@@ -569,7 +573,7 @@ _CHAINS = 20
 
 
 def below_zero(ledger: Ledger, chains: Sequence[tuple[Area, Scope, Chain]]) -> list[Found]:
-    """The findings on some running balances. Their lines are read as columns, and only those that a finding shows as records."""
+    """The findings on some running balances. Their lines are read as columns, and only those that a finding names as records."""
     parameters, below = ledger.parameters, []
     for area, scope, chain in chains:
         lines = chain_lines(ledger, chain)
@@ -583,6 +587,5 @@ def below_zero(ledger: Ledger, chains: Sequence[tuple[Area, Scope, Chain]]) -> l
         }
         if low := running.impossible(events(lines, chain, houses, parameters, ledger.as_of)):
             below.append((area, scope, low))
-    shown = {pk for _, _, low in below for pk in low.shown()}
-    rows = {row.ref.id: row for row in ledger.movements(Q(id__any=sorted(shown)))}
+    rows = ledger.named_lines({pk for _, _, low in below for pk in low.shown()})
     return [running.explained(area, scope, low, rows, parameters) for area, scope, low in below]

@@ -27,6 +27,7 @@ from tracker.reconciliation.books import (
     Finding,
     LicenceRow,
     MovementRow,
+    NamedLine,
     RecordRef,
     Scope,
     SiteRow,
@@ -168,6 +169,27 @@ class Records(Reference):
         self._read_slugs(pk for row in rows for pk in (row["shipper_id"], row["consignee_id"]))
         return tuple(self._movement(row, sources[row["source_id"]]) for row in rows)
 
+    def named_lines(self, ids: Iterable[int]) -> dict[int, NamedLine]:
+        """Lines by id, with what a finding says of those that it names."""
+        fields = (
+            "id", "version", "reference", "chip_id", "family_id", "quantity", "bound", "is_exact", "unit", "chips_per_unit",
+            "grade", "shipped_on", "shipped_on_latest", "source_id",
+        )  # fmt: skip
+        lines = self.known(Shipment).filter(self.of_world(), id__any=sorted(ids)).order_by()
+        rows = list(lines.values(*fields))
+        sources = self.sources(row["source_id"] for row in rows)
+        return {
+            row["id"]: NamedLine(
+                ref=RecordRef("shipment", row["id"], row["version"]),
+                reference=row["reference"],
+                scope=self._line_scope(row),
+                reported=reported(row),
+                shipped=day_range(row, "shipped_on"),
+                source=sources[row["source_id"]],
+            )
+            for row in rows
+        }
+
     def named(self, found: Iterable[Finding]) -> list[Finding]:
         """Findings whose evidence tells of every line behind a sum what it says (``books.unread``)."""
         made = list(found)
@@ -206,12 +228,10 @@ class Records(Reference):
         presumed = received is None and shipped is not None
         if received is None and shipped is not None:
             received = _later(shipped, timedelta(days=self.parameters.lead_time_days))
-        scope = self.scope(row["chip_id"], row["family_id"])
-        assert scope is not None  # the table holds every line to a chip or a family
         return MovementRow(
             ref=RecordRef("shipment", row["id"], row["version"]),
             reference=row["reference"],
-            scope=scope,
+            scope=self._line_scope(row),
             reported=reported(row),
             by_shipper=_end(row["quantity_by_shipper"], row["grade_by_shipper"], common),
             by_receiver=_end(row["quantity_by_receiver"], row["grade_by_receiver"], common),
@@ -235,6 +255,11 @@ class Records(Reference):
             consignment=row["consignment"],
             kind=row["kind"],
         )
+
+    def _line_scope(self, row: Mapping[str, Any]) -> Scope:
+        scope = self.scope(row["chip_id"], row["family_id"])
+        assert scope is not None  # the table holds every line to a chip or a family
+        return scope
 
     def licences(self, where: Q | None = None) -> tuple[LicenceRow, ...]:
         """Items of licences; all, if not asked for some."""
