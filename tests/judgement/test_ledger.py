@@ -83,7 +83,7 @@ def assert_alike(rules, at=None, as_if=None, one_by_one: Explainer | None = None
 def test_the_whole_ledger_and_the_single_line_agree(world, seed, vague):
     dice = random.Random(seed)
     kept = world.setdefault("kept", explainer())
-    rules = kept.bench.rules
+    rules = kept.bench.classes.rules
     days = [*rules.change_days(), date(2024, 5, 5), date(2026, 11, 25)]
     days = [day for day in days if day >= date(2022, 7, 1)]
     with transaction.atomic():

@@ -16,6 +16,7 @@ from tracker.chips.specs import ChipSpec
 from tracker.claims.combine import quantity
 from tracker.core.period import Period
 from tracker.core.quantity import NotComparable, Reported
+from tracker.judgement.classes import ClassBook
 from tracker.organizations.ownership import Stake
 from tracker.reconciliation import services
 from tracker.reconciliation.books import Books, Finding, FlowRow, Law, Parameters
@@ -50,7 +51,7 @@ def law(cap: dict, *, intervals=(), stakes=(), enforcement: str = "in force", **
         (Membership("CN", "HK", Period(None, None)),), frozenset({"OPEN"}),
     )  # fmt: skip
     specs = {pk: ChipSpec(slug=chip.slug, fp8_tflops=(chip.tpp or 0) / 8) for pk, chip in cast.CHIPS.items()}
-    return Law(book, specs, tuple(stakes))
+    return Law(ClassBook(book), specs, tuple(stakes))
 
 
 def flow(chips: float = 80, day: str = "2025-03-01", **given) -> FlowRow:

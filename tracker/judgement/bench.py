@@ -7,17 +7,17 @@ ledger (``judgement.services``) rests on the same functions and gives the same a
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from tracker.chips.specs import ChipSpec
 from tracker.core.period import Period
+from tracker.judgement.classes import ClassBook
 from tracker.judgement.parties import PartyBook
-from tracker.rules.classify import UNDETERMINED, Classification, classify
+from tracker.rules.classify import UNDETERMINED, Classification
 from tracker.rules.licensing import CONSIGNEE, END_USER, UNKNOWN, Case, Verdict, common_verdict, verdict
-from tracker.rules.parameters import RuleBook, RuleSet
+from tracker.rules.parameters import RuleSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +60,9 @@ def undated_verdict(day: date = date.min) -> Verdict:
 class Bench:
     """Judges lines one by one; what it works out for a day, a chip or a party it keeps. ``specs`` by slug of chip."""
 
-    def __init__(self, rules: RuleBook, specs: Mapping[str, ChipSpec], parties: PartyBook) -> None:
-        self.rules, self.specs, self.parties = rules, specs, parties
-        self.days = rules.change_days()
+    def __init__(self, classes: ClassBook, specs: Mapping[str, ChipSpec], parties: PartyBook) -> None:
+        self.classes, self.specs, self.parties = classes, specs, parties
         self._rulesets: dict[date, RuleSet] = {}
-        self._stretches: dict[int, RuleSet] = {}
-        self._classes: dict[tuple[str, int], Classification] = {}
 
     def verdict(self, line: Line, as_if: date | None = None, named: bool = True) -> Verdict:
         """The verdict for a line on its shipping date, or ``as_if`` it had left on another day. Not ``named``: in words that
@@ -86,23 +83,21 @@ class Bench:
         shipped = line.shipped
         assert shipped is not None
         assert shipped.start is not None
-        turns = {*self.days, *self.parties.days(line.consignee_id), *self.parties.days(line.end_user_id)}
+        turns = {
+            *self.classes.days,
+            *self.parties.days(line.consignee_id),
+            *self.parties.days(line.end_user_id),
+        }
         return sorted({shipped.start} | {day for day in turns if shipped.holds(day)})
 
     def ruleset(self, day: date) -> RuleSet:
         if day not in self._rulesets:
-            stretch = bisect_right(self.days, day)  # between two days of change only the day itself differs
-            if stretch not in self._stretches:
-                self._stretches[stretch] = self.rules.on(day)
-            like = self._stretches[stretch]
+            like = self.classes.law(day)  # between two days of change only the day itself differs
             self._rulesets[day] = RuleSet(day, like.rules, like.matrix, like.groups)
         return self._rulesets[day]
 
     def classification(self, spec: ChipSpec, day: date) -> Classification:
-        key = f"{spec.slug} {spec.vendor}", bisect_right(self.days, day)  # between two of them no law changes
-        if key not in self._classes:
-            self._classes[key] = classify(spec, self.ruleset(day))
-        return self._classes[key]
+        return self.classes.classification(spec, day)
 
     def _on(self, day: date, line: Line, named: bool) -> Verdict:
         shipper = self.parties.bodies.get(line.shipper_id or 0)

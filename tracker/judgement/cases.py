@@ -19,10 +19,11 @@ from typing import Any
 from tracker.chips.specs import ChipSpec
 from tracker.core.period import DAY
 from tracker.judgement.bench import family_verdict, stretches
+from tracker.judgement.classes import ClassBook, classifying
 from tracker.judgement.parties import Profile
-from tracker.rules.classify import Classification, classify
+from tracker.rules.classify import Classification
 from tracker.rules.licensing import CONSIGNEE, END_USER, HQ_SET, Case, Verdict, common_verdict, item_codes
-from tracker.rules.parameters import RuleBook, RuleSet, Status
+from tracker.rules.parameters import RuleBook, RuleSet
 
 MOVEMENTS = ("unknown destination", "inside us", "to us", "in-country", "export", "reexport")
 """Kinds of movement by code, as ``rules.licensing.movement_kind`` tells them apart; the database computes the code."""
@@ -188,27 +189,6 @@ class _Law:
     content: Hashable
 
 
-class ClassBook:
-    """Classes of chips under a rule book. A class rests on the rules that classify and on their status alone, so most changes
-    of law leave it as it is; what was worked out is kept."""
-
-    def __init__(self, rules: RuleBook) -> None:
-        self.rules = rules
-        self._rulesets: dict[date, RuleSet] = {}
-        self._classes: dict[Hashable, Classification] = {}
-
-    def classification(self, spec: ChipSpec, day: date) -> Classification:
-        if day not in self._rulesets:
-            self._rulesets[day] = self.rules.on(day)
-        return self.under(spec, self._rulesets[day])
-
-    def under(self, spec: ChipSpec, rules: RuleSet) -> Classification:
-        key = spec.slug, spec.vendor, classifying(rules)
-        if key not in self._classes:
-            self._classes[key] = classify(spec, rules)
-        return self._classes[key]
-
-
 class CaseBook:
     """The distinct cases of one ledger under one rule book.
 
@@ -323,18 +303,6 @@ class CaseBook:
             exporter_role=EXPORTER_ROLES[key.exporter],
         )
         return family_verdict({str(i): chip for i, chip in enumerate(members)}, case, law.rules)
-
-
-def classifying(rules: RuleSet) -> Hashable:
-    """The rules of a day that classes and letters rest on, with their status."""
-    return tuple(
-        (rule.id, rule.period.start, status)
-        for rule in rules.rules
-        if (
-            rule.classes or rule.letter or rule.presumption
-        )  # bands change how licences are reviewed, not who needs one
-        and (status := rules.status(rule.id)) in (Status.ACTIVE, Status.UNCONFIRMED)
-    )
 
 
 def over(found: Sequence[Verdict]) -> Verdict:

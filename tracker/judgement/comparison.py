@@ -15,7 +15,7 @@ from typing import Any
 
 from tracker.chips.specs import H100_TPP, ChipSpec
 from tracker.core.quantity import Z90
-from tracker.judgement.cases import ClassBook
+from tracker.judgement.classes import ClassBook
 from tracker.rules.parameters import RuleBook
 
 FIRST_DAY = date(2022, 8, 1)

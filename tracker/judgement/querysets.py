@@ -78,6 +78,12 @@ def stakes(at: datetime | None = None) -> tuple[Stake, ...]:
     )
 
 
+@lru_cache(maxsize=4)
+def stakes_known_at(at: datetime) -> tuple[Stake, ...]:
+    """All stakes. What was known at a settled instant never changes, so a process reads it once."""
+    return stakes(at)
+
+
 def stakes_near(at: datetime, of: Collection[int]) -> tuple[Stake, ...]:
     """The stakes that tie one of these organizations to others, through any number of them."""
     near = {id(circle): circle for pk in of if (circle := _circles(at).get(pk))}
@@ -86,11 +92,10 @@ def stakes_near(at: datetime, of: Collection[int]) -> tuple[Stake, ...]:
 
 @lru_cache(maxsize=4)
 def _circles(at: datetime) -> dict[int, list[Stake]]:
-    """Organization -> all stakes of those that any stakes tie to it. What was known at a settled instant never changes, so a
-    process reads it once."""
+    """Organization -> all stakes of those that any stakes tie to it."""
     return {
         int(pk): circle
-        for circle in tied(stakes(at))
+        for circle in tied(stakes_known_at(at))
         for stake in circle
         for pk in (stake.owner, stake.owned)
     }

@@ -21,6 +21,7 @@ from tracker.core.period import DAY, Period
 from tracker.core.quantity import Quantity, ReadingParameters, StandardReading
 from tracker.core.services import settled_instant
 from tracker.judgement.bench import Bench, Line
+from tracker.judgement.classes import ClassBook
 from tracker.judgement.comparison import FIRST_DAY, Comparison, Flip, Side, Sums, chip_flips, flip
 from tracker.judgement.models import RuleComparison
 from tracker.judgement.querysets import Scope, judged_ledger, known_table, party_book, scopes
@@ -74,7 +75,7 @@ def explainer(
     the ledger as known then. ``of``: ids of the organizations in them, None for all there are."""
     rules = rules or rulebook(at)
     found, specs = scopes(at)
-    return Explainer(Bench(rules, specs, party_book(rules, at, of)), found)
+    return Explainer(Bench(ClassBook(rules), specs, party_book(rules, at, of)), found)
 
 
 def explain(reference: str, *, at: datetime | None = None, as_if: date | None = None) -> Verdict:

@@ -15,6 +15,7 @@ from typing import Any
 from tracker.chips.specs import ChipSpec
 from tracker.core.period import Period
 from tracker.core.quantity import Reported, StandardReading
+from tracker.judgement.classes import ClassBook
 from tracker.licences.account import Account, Double, Entry
 from tracker.organizations.ownership import Stake
 from tracker.rules.parameters import RuleBook
@@ -357,14 +358,18 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """The rules with what they read: specifications, stakes, and the records behind the rules by rule id. ``traded``: ids of the
-    chips whose ratios are asked for, if not all."""
+    """The rules with the classes of chips under them, and what they read: specifications, stakes, and the records behind the
+    rules by rule id. ``traded``: ids of the chips whose ratios are asked for, if not all."""
 
-    rules: RuleBook
+    classes: ClassBook
     specs: Mapping[int, ChipSpec] = field(default_factory=dict)
     stakes: tuple[Stake, ...] = ()
     records: Mapping[str, Sequence[tuple[Period, RecordRef, str]]] = field(default_factory=dict)
     traded: frozenset[int] | None = None
+
+    @property
+    def rules(self) -> RuleBook:
+        return self.classes.rules
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,8 @@ class Ledger(Bundles, LicenceLines):
 
 
 def ledger_of(run: ReconciliationRun) -> Ledger:
-    """The ledger as a run reads it. Since the full run that it goes on from, in one step or several, no chip or stake changed
-    (``services.base_of``)."""
+    """The ledger as a run reads it. Since the full run that it goes on from, in one step or several, no chip, rule or stake
+    changed (``services.base_of``)."""
     since = None
     if run.base_id:
         since = ReconciliationRun.objects.values_list("as_known_at", flat=True).get(id=run.layers[0])

@@ -55,9 +55,8 @@ from tracker.reconciliation.books import (
 from tracker.reconciliation.result import finding
 from tracker.reconciliation.tabulate import MOST_ROWS, running
 from tracker.rules.caps import Cap, CapScope
-from tracker.rules.classify import Classification, classify
 from tracker.rules.licensing import item_codes
-from tracker.rules.parameters import CountryGroups, Rule, RuleSet, Status
+from tracker.rules.parameters import CountryGroups, Rule, Status
 from tracker.rules.quantities import RatioLevel, exceeds, ratio_level
 
 CODE = "CAP"
@@ -129,14 +128,8 @@ class _Bench:
     books: Books
     parameters: Parameters
     law: Law
-    sets: dict[date, RuleSet] = field(default_factory=dict)
-    classes: dict[tuple[int, date], Classification] = field(default_factory=dict)
     parents: dict[tuple[OrgKey, int], Parents] = field(default_factory=dict)
     owners: dict[int, dict[OrgKey, list[Stake]]] = field(default_factory=dict)
-
-    @cached_property
-    def change_days(self) -> tuple[date, ...]:
-        return self.law.rules.change_days()
 
     @cached_property
     def stake_days(self) -> list[date]:
@@ -144,26 +137,8 @@ class _Bench:
         periods = [stake.period for stake in self.law.stakes]
         return sorted({day for period in periods for day in (period.start, period.end) if day})
 
-    def rules_on(self, day: date) -> RuleSet:
-        """The law of a day, made once for all days between two changes."""
-        place = bisect_right(self.change_days, day)
-        since = self.change_days[place - 1] if place else date.min
-        if since not in self.sets:
-            self.sets[since] = self.law.rules.on(day)
-        return self.sets[since]
-
     def groups_on(self, day: date) -> CountryGroups:
-        return self.rules_on(day).groups
-
-    def classified(self, chip: int, day: date) -> Classification | None:
-        spec = self.law.specs.get(chip)
-        if spec is None:
-            return None
-        rules = self.rules_on(day)
-        key = chip, rules.on
-        if key not in self.classes:
-            self.classes[key] = classify(spec, rules)
-        return self.classes[key]
+        return self.law.classes.law(day).groups
 
     def parents_on(self, org: OrgKey, day: date) -> Parents:
         since = bisect_right(self.stake_days, day)
@@ -201,9 +176,10 @@ class _Bench:
         return bool(flow.scope.members) and all(self.is_item(chip, scope, day) for chip in flow.scope.members)
 
     def is_item(self, chip: int, scope: CapScope, day: date) -> bool:
-        row, found = self.books.chips.get(chip), self.classified(chip, day)
-        if row is None or found is None or (scope.chips and row.slug not in scope.chips):
+        row, spec = self.books.chips.get(chip), self.law.specs.get(chip)
+        if row is None or spec is None or (scope.chips and row.slug not in scope.chips):
             return False
+        found = self.law.classes.classification(spec, day)
         if scope.items and not set(item_codes(found, self.law.rules.matrix)) <= set(scope.items):
             return False
         return scope.when is None or scope.when.evaluate(found.values).truth is True

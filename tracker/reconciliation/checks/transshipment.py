@@ -178,7 +178,7 @@ class _Hub:
         self.window = twelve_months(books.as_of)
         law = books.law
         self.bench = (
-            Bench(law.rules, {one.slug: one for one in law.specs.values()}, PartyBook({})) if law else None
+            Bench(law.classes, {one.slug: one for one in law.specs.values()}, PartyBook({})) if law else None
         )
         self.groups = law.rules.groups_on(books.as_of) if law else None
         self.into: dict[str, list[_Flow]] = defaultdict(list)

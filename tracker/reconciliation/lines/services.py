@@ -42,7 +42,7 @@ from tracker.balances.reading import LINE, Array, amounts
 from tracker.balances.services import Forward, bring_forward, learn_cells, write_cells
 from tracker.core.memory import give_back
 from tracker.datacenters.models import DataCenter
-from tracker.judgement.querysets import stakes, stakes_near
+from tracker.judgement.querysets import stakes_near
 from tracker.organizations.models import Organization
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Scope
@@ -97,7 +97,7 @@ def swept_lines(
     parameters, synthetic = ledger.parameters, run.parameters["records"] == "synthetic"
     if run.base_id:
         return _brought_forward(run, share, ledger)
-    where = places(run.as_known_at, stakes(run.as_known_at), ledger.of_world())
+    where = places(run.as_known_at, ledger.stakes, ledger.of_world())
     sweep = _sweep(run, ledger)
     scopes = unpacked(share.scratch)["scopes"].tolist()
     blocks = []
@@ -538,7 +538,7 @@ def replayed_books(run: ReconciliationRun) -> Iterator[tuple[list[int], Columns]
     scopes, and of these one kind of area after the other."""
     ledger = ledger_of(run)
     parameters = ledger.parameters
-    where = places(run.as_known_at, ledger.parties.stakes, ledger.of_world())
+    where = places(run.as_known_at, ledger.stakes, ledger.of_world())
     for share in line_shares(run):
         scopes = share.scopes.tolist()
         chunks = line_chunks(run.as_known_at, run.parameters["records"] == "synthetic", *of_scopes(scopes))

@@ -354,7 +354,7 @@ class Records(Reference):
         all_sites = {**self.sites(ends - set(sites) - {None}), **sites}
         people |= {site.operator_id for site in all_sites.values()}
         if judged:  # a verdict may rest on anybody who stands above a party
-            people |= {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
+            people |= {int(i) for stake in self.stakes for i in (stake.owner, stake.owned)}
         return Books(
             as_of=self.as_of, claims=claims, movements=movements, licences=licences, chips=self.chips,
             organizations=self.organizations(people), sites=all_sites, verdicts=self.judged(movements) if judged else {},

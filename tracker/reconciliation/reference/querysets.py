@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,11 @@ from tracker.claims.models import ClosedBook
 from tracker.core.period import Period
 from tracker.datacenters.models import DataCenter, DataCenterPart, DataCenterStatus, SitePower
 from tracker.judgement.bench import Bench
+from tracker.judgement.classes import ClassBook
 from tracker.judgement.parties import PartyBook
-from tracker.judgement.querysets import party_book
+from tracker.judgement.querysets import party_book, stakes_known_at
 from tracker.organizations.models import Organization
+from tracker.organizations.ownership import Stake
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import (
     ChipRow,
@@ -50,9 +52,9 @@ class Reference:
     """What other records are told by, as known at one instant.
 
     ``at``: the instant. ``as_of``: the day books are drawn up for. Chips, families, rules, parties and declarations are small
-    and read whole; sources, organizations and sites by id. ``unchanged_since``: an earlier instant since which no chip, family or
-    stake changed, as the caller knows: what a process has read of them then serves it again. ``only``: what changed lines bear
-    on, where nothing else is asked.
+    and read whole; sources, organizations and sites by id. ``unchanged_since``: an earlier instant since which no chip, family,
+    rule or stake changed, as the caller knows: what a process has read of them then serves it again. ``only``: what changed lines
+    bear on, where nothing else is asked.
     """
 
     at: datetime
@@ -204,10 +206,15 @@ class Reference:
             for pk, version, slug, org, site, country, chip, family, first, until, source in rows
         )  # fmt: skip
 
-    @cached_property
+    @property
     def rules(self) -> RuleBook:
         """The rules as known at the instant."""
-        return rulebook(self.at)
+        return self.classes.rules
+
+    @cached_property
+    def classes(self) -> ClassBook:
+        """The same, with the classes of chips under them."""
+        return _classes_known_at(self.unchanged_since or self.at)
 
     # --- parties ----------------------------------------------------------------------------------------------------
 
@@ -217,9 +224,13 @@ class Reference:
         return party_book(self.rules, self.at)
 
     @cached_property
+    def stakes(self) -> tuple[Stake, ...]:
+        return stakes_known_at(self.unchanged_since or self.at)
+
+    @cached_property
     def bench(self) -> Bench:
         """Judges single lines, and keeps what it worked out of chips, days and parties."""
-        return Bench(self.rules, {spec.slug: spec for spec in self.specs.values()}, self.parties)
+        return Bench(self.classes, {spec.slug: spec for spec in self.specs.values()}, self.parties)
 
     @cached_property
     def rule_records(self) -> dict[str, list[tuple[Period, RecordRef, str]]]:
@@ -250,7 +261,7 @@ class Reference:
         nodes: dict[Any, int] = {}
         edges = [
             (nodes.setdefault(("org", s.owner), len(nodes)), nodes.setdefault(("org", s.owned), len(nodes)))
-            for s in self.parties.stakes
+            for s in self.stakes
         ]
         return smallest_in_component(nodes, edges, "org")
 
@@ -278,6 +289,12 @@ class Reference:
             for slug in makers
             if slug in ids
         }
+
+
+@lru_cache(maxsize=4)
+def _classes_known_at(at: datetime) -> ClassBook:
+    """What was known at a settled instant never changes, so a process reads the rules once, and classes its chips once."""
+    return ClassBook(rulebook(at))
 
 
 def component_labels(nodes: Mapping[Any, int], edges: list[tuple[int, int]]) -> Any:

@@ -118,9 +118,9 @@ class Sums(Records):
                 else ()
             ),
         )
-        law = Law(self.rules, self.specs, self.parties.stakes, self.rule_records, chips)
+        law = Law(self.classes, self.specs, self.stakes, self.rule_records, chips)
         books = self._assembled((), (), {}, licences=())
-        owners = {int(i) for stake in self.parties.stakes for i in (stake.owner, stake.owned)}
+        owners = {int(i) for stake in self.stakes for i in (stake.owner, stake.owned)}
         people = {**books.organizations, **self.organizations(orgs | owners)}
         return replace(books, flows=flows, law=law, organizations=people)
 
@@ -374,7 +374,7 @@ class Sums(Records):
             status__in=["installed", "operational", "stocked"],
         )
         books = self._assembled(self.claims(stocks), (), {})
-        return replace(books, flows=flows, law=Law(self.rules, self.specs))
+        return replace(books, flows=flows, law=Law(self.classes, self.specs))
 
     def _monthly(self, lines: QuerySet, use: str) -> list[FlowRow]:
         """Sums by scope, route, month of ``day`` and whether a licence is named. Lines told as "at most" count nothing here, so
