@@ -16,7 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from tracker.core.errors import BadInput, TrackerError
-from tracker.reconciliation import dirty, network_cases, significance
+from tracker.reconciliation import dirty, network_cases, sequence_cases, significance
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.checks.dates import date_case
@@ -302,6 +302,7 @@ def _leg(row: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameter
 
 _OWN_KINDS: dict[str, CaseFunction] = {
     **network_cases.KINDS,
+    **sequence_cases.KINDS,
     "dirty_cells": _dirty_cells,
     "claim_distribution": _claim_distribution,
     "physical": _physical,

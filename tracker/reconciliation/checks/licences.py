@@ -27,14 +27,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tracker.chips.specs import H100_TPP
 from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
-from tracker.core.period import Period
 from tracker.core.quantity import Quantity, weakest
 from tracker.licences.account import (
     AFTER,
@@ -45,13 +44,10 @@ from tracker.licences.account import (
     ONWARD,
     PARTY,
     Account,
-    Accounts,
     Double,
     Entry,
     PartyKey,
-    Terms,
     Use,
-    accounts,
 )
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import (
@@ -66,6 +62,7 @@ from tracker.reconciliation.books import (
     RecordRef,
     Scope,
 )
+from tracker.reconciliation.drawing import BASES, bases, draw, name, told, unit_of, use_of
 from tracker.reconciliation.position import house, movement_label
 from tracker.reconciliation.result import finding
 from tracker.reconciliation.tabulate import MOST_ROWS, running
@@ -78,12 +75,6 @@ PARTITION = "licence"
 FORMULA = (
     "remaining = authorised - sum of lines drawn in the order of shipping; p = Phi((drawn - authorised) / s)"
 )
-BASES = {
-    "H100-equivalents": "h100-sxm5-80gb",
-    "A100-equivalents": "a100-sxm4-80gb",
-    "GB300-equivalents": "gb300-gpu",
-}
-"""Unit of a licence -> slug of the chip it counts in."""
 BASIS_NOT_PUBLIC = "equivalents are counted at TPP over TPP; conversion basis not public"
 SUBSIDIARY = "a party of the same group may act for the one that the licence names"
 AMENDED = "amendments of licences are not published"
@@ -121,114 +112,6 @@ def shown(drawn: Drawn) -> set[int]:
         for entry in entries[-MOST_ROWS:]
     }
     return {int(line) for line in last | wrong | drawn.twice.keys()}
-
-
-def receivers(drawn: Drawn) -> set[int]:
-    """Ids of those to whom the lines went."""
-    uses = (entry.use for account in drawn.of.values() for entry in account.entries)
-    return {int(pk) for use in uses for pk in (use.consignee, use.end_user) if pk is not None}
-
-
-def draw(
-    items: Sequence[LicenceRow],
-    uses: Iterable[Use],
-    spoken: Mapping[str, Scope],
-    chips: Mapping[int, ChipRow],
-    parameters: Parameters,
-) -> Accounts:
-    """The accounts of licence items, by name. ``spoken``: what the uses are of, by key."""
-    based = bases(chips)
-    terms = [_terms(item, spoken, chips, parameters) for item in sorted(items, key=lambda row: row.ref.id)]
-    return accounts(terms, uses, _rates(spoken, based))
-
-
-def told(drawn: Accounts, keys: Iterable[str], spoken: Mapping[str, Scope]) -> Drawn:
-    """What was drawn on some items, with the goods drawn twice whose first draw was on one of them."""
-    of = {key: drawn.of[key] for key in keys}
-    doubled = {use.id for double in drawn.doubles for use in double.uses}
-    twice: dict[str, list[tuple[str, Entry]]] = defaultdict(list)
-    for key, account in drawn.of.items() if doubled else ():
-        for entry in account.entries:
-            if entry.use.id in doubled:
-                twice[entry.use.id].append((key, entry))
-    doubles = tuple(
-        double for double in drawn.doubles if min(key for key, _ in twice[double.uses[0].id]) in of
-    )
-    mine = {use.id for double in doubles for use in double.uses}
-    return Drawn(of, doubles, {line: tuple(twice[line]) for line in mine}, spoken)
-
-
-def use_of(
-    line: int,
-    scope: Scope,
-    amount: Quantity,
-    shipped: Period | None,
-    parties: tuple[int | None, int | None],
-    country: str,
-    licence: int | None,
-    required: bool,
-    onward_of: int | None,
-    consignment: str,
-) -> Use:
-    """A line as the accounts take it."""
-    return Use(
-        id=name(line), scope=scopes.key(scope), amount=amount, shipped=shipped, consignee=parties[0], end_user=parties[1],
-        country=country, licence="" if licence is None else str(licence), required=required,
-        onward_of="" if onward_of is None else name(onward_of), consignment=consignment,
-    )  # fmt: skip
-
-
-def bases(chips: Mapping[int, ChipRow]) -> dict[str, tuple[float, ChipRow | None]]:
-    """Unit -> TPP of the chip it counts in, and that chip; units whose chip has no known TPP are absent."""
-    by_slug = {chip.slug: chip for chip in chips.values()}
-    found: dict[str, tuple[float, ChipRow | None]] = {"H100-equivalents": (H100_TPP, None)}
-    for unit, slug in BASES.items():
-        if (chip := by_slug.get(slug)) and chip.tpp:
-            found[unit] = chip.tpp, chip
-    return found
-
-
-def _rates(
-    spoken: Mapping[str, Scope], based: Mapping[str, tuple[float, ChipRow | None]]
-) -> dict[tuple[str, str], tuple[float, float] | None]:
-    found: dict[tuple[str, str], tuple[float, float] | None] = {}
-    for key, scope in spoken.items():
-        span = scopes.h100e(H100_TPP, scope)  # TPP of one unit, low and high
-        for unit in BASES:
-            base = based.get(unit)
-            found[unit, key] = (span[0] / base[0], span[1] / base[0]) if span and base else None
-    return found
-
-
-def _terms(
-    item: LicenceRow, spoken: Mapping[str, Scope], chips: Mapping[int, ChipRow], parameters: Parameters
-) -> Terms:
-    covered: frozenset[str] = frozenset()
-    if item.scope is not None and item.reported.unit not in BASES:  # computing power may be of any chip
-        near = (key for key, scope in spoken.items() if scopes.may_overlap(item.scope, scope, chips))
-        covered = frozenset({scopes.key(item.scope), *near})
-    return Terms(
-        id=name(item.ref.id), licence=str(item.licence_id or ""), reference=item.reference, valid=item.valid,
-        authorised=_authorised(item, parameters), unit=_unit(item), scopes=covered, consignee=item.consignee_id,
-        end_user=item.end_user_id, country=item.country, is_named_only="import" in item.kind,
-    )  # fmt: skip
-
-
-def _unit(item: LicenceRow) -> str:
-    return item.reported.unit if item.reported.unit in BASES else "chips"
-
-
-def _authorised(item: LicenceRow, parameters: Parameters) -> float | None:
-    if item.reported.unit in BASES:
-        figures = (item.reported.best, item.reported.high)
-        return next((figure for figure in figures if figure is not None), None)
-    amount = quantity(item.reported, parameters)
-    return amount.mu if isinstance(amount, Quantity) and amount.bound != "lower" else None
-
-
-def name(line_or_item: int) -> str:
-    """The id as text that sorts like the number."""
-    return f"{line_or_item:012d}"
 
 
 @dataclass(frozen=True)
@@ -687,7 +570,7 @@ def _evidence(
         Evidence(
             item.ref,
             "licence",
-            f"{item.reference}: {explain.number(_figure(item))} {_unit(item)}, {explain.validity(item.valid)}",
+            f"{item.reference}: {explain.number(_figure(item))} {unit_of(item)}, {explain.validity(item.valid)}",
             contribution,
         )
         for item in items

@@ -25,7 +25,7 @@ from tracker.core.quantity import Quantity
 from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
 from tracker.licences.account import Use
 from tracker.licences.models import Licence
-from tracker.reconciliation import scopes
+from tracker.reconciliation import drawing, scopes
 from tracker.reconciliation.books import Books, LicenceRow, Scope
 from tracker.reconciliation.checks import licences
 from tracker.reconciliation.checks.rule import REQUIRED
@@ -109,16 +109,16 @@ class LicenceLines(VerdictSums):
         """The accounts of some components, as many at a time as name so many lines. To draw, a line is read as few values; those
         that are named are read as records."""
         uses, spoken = self._uses(cursor, components)
-        drawn = licences.draw(items, uses, spoken, self.chips, self.parameters)
+        drawn = drawing.draw(items, uses, spoken, self.chips, self.parameters)
         del uses
-        by_name = {licences.name(item.ref.id): item for item in items}
+        by_name = {drawing.name(item.ref.id): item for item in items}
         named = ((key, min(len(account.entries), MOST_ROWS)) for key, account in drawn.of.items())
         for keys in _packs(named):
-            told = licences.told(drawn, keys, spoken)
+            told = drawing.told(drawn, keys, spoken)
             near = {*keys, *(key for drew in told.twice.values() for key, _ in drew)}
             movements = self.movements(Q(id__any=sorted(licences.shown(told))))
             books = self._assembled((), movements, {}, licences=tuple(by_name[key] for key in sorted(near)))
-            people = self.organizations(licences.receivers(told) - books.organizations.keys())
+            people = self.organizations(drawing.receivers(told) - books.organizations.keys())
             yield replace(
                 books, drawn=told, organizations={**books.organizations, **people},
                 verdicts=self.judged_in(_JUDGED, movements),
@@ -154,7 +154,7 @@ class LicenceLines(VerdictSums):
             amount = quantity(reported(row), self.parameters, row["house"])
             if isinstance(amount, Quantity):
                 uses.append(
-                    licences.use_of(
+                    drawing.use_of(
                         row["id"], scope, amount, day_range(row, "shipped_on"), (row["consignee_id"], row["end_user_id"]),
                         row["destination_country"], row["licence_id"], required[row["id"]], row["onward_of_id"],
                         row["consignment"],
