@@ -37,6 +37,7 @@ from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.closing.services import close_if_complete
 from tracker.reconciliation.findings.services import carry_over, save_estimates, save_findings
+from tracker.reconciliation.forward.services import brought_forward
 from tracker.reconciliation.lines.querysets import touched_since
 from tracker.reconciliation.lines.services import LINES_PER_SHARE, ON_LINES, line_shares, swept_lines
 from tracker.reconciliation.models import (
@@ -357,7 +358,7 @@ def _locked_share(partition_id: int) -> str:
     began = perf_counter()
     number, tests = 0, dict[str, int]()
     if share.kind == LINES:
-        found, tests = swept_lines(run, share, ledger)
+        found, tests = (brought_forward if run.base_id else swept_lines)(run, share, ledger)
         number = _written(run, found)
     else:
         with closing(_checked(share, ledger)) as pieces:
