@@ -174,6 +174,24 @@ def test_a_discrepancy_shows_its_words_formula_and_all_runs_that_saw_it(reader):
     assert "As first seen" in reader.get(page, {"finding": first.pk}).content.decode()
 
 
+def test_a_search_finds_headlines_in_the_run_that_wrote_them_and_in_those_that_carried_them_over(reader):
+    first = factories.finding(factories.run("synthetic-first"), headline="Desert halls: more claimed")
+    carried = factories.finding(
+        factories.run("synthetic-second"), headline="Desert halls: more claimed", evidence_of=first
+    )
+    other = factories.finding(
+        factories.run("synthetic-third"), headline="Coast halls: more claimed", area="site:c"
+    )
+    page = reverse("admin:tracker_finding_changelist")
+
+    def found(words):
+        return {row.pk for row in reader.get(page, {"q": words}).context["cl"].result_list}
+
+    assert found("desert claimed") == {first.pk, carried.pk}
+    assert found("halls") == {first.pk, carried.pk, other.pk}
+    assert found("nowhere") == set()
+
+
 def test_an_operator_starts_a_run_and_its_progress_is_shown(operator):
     operator.post(reverse("admin:tracker_reconciliationrun_start_run"), {"_form_submitted": "on"})
 

@@ -662,6 +662,10 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
 # --- findings, books, reports -------------------------------------------------------------------------------------------------
 
 
+MOST_SEARCHED = 1_000
+"""Findings with the words that are searched for, the latest first; each with all that were carried over from it."""
+
+
 @admin.register(Finding)
 class FindingAdmin(ReadOnlyAdmin):
     """Everything a run evaluated, also what was consistent."""
@@ -689,7 +693,7 @@ class FindingAdmin(ReadOnlyAdmin):
         ("sq", RangeNumericFilter),
     )
     search_fields = ("headline",)
-    search_help_text = "Words of the headline"
+    search_help_text = f"Words of the headline; of more than {MOST_SEARCHED:,} findings the latest"
     ordering = ("-id",)
     paginator = InfinitePaginator
     change_form_template = "tracker/admin/finding.html"
@@ -712,6 +716,18 @@ class FindingAdmin(ReadOnlyAdmin):
                 "running": running_table(finding.numbers),
             }
         return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet, search_term: str
+    ) -> tuple[QuerySet, bool]:
+        """By the headlines of findings as they were first written, which are indexed; with those carried over from them."""
+        first, more = super().get_search_results(
+            request, Finding.objects.filter(evidence_of=None), search_term
+        )
+        if not search_term:
+            return queryset, more
+        ids = list(first.order_by("-id").values_list("id", flat=True)[:MOST_SEARCHED])
+        return queryset.filter(Q(id__any=ids) | Q(evidence_of__in=ids)), more
 
     @admin.display(description="Severity", ordering="severity_rank")
     def severity_mark(self, obj: Finding) -> SafeString | str:

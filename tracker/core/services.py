@@ -94,8 +94,8 @@ def changes_between(since: datetime, at: datetime) -> Changes:
     """Which tables hold a record that was written, changed or deleted after ``since`` and until ``at``."""
     tables = sorted(versioned_tables())
     asked = " UNION ALL ".join(
-        # table names of ours, never input
-        f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\" WHERE recorded_at > %s AND recorded_at <= %s)"
+        # table names of ours, never input; with EXISTS it would look so dear that the server compiles it, which takes longer
+        f"(SELECT '{name}' FROM \"{name}\" WHERE recorded_at > %s AND recorded_at <= %s LIMIT 1)"
         for name in tables
     )
     with connection.cursor() as cursor:

@@ -402,7 +402,13 @@ class Finding(models.Model):
         constraints = [models.UniqueConstraint(fields=["run", "key"], name="finding_once_per_run")]
         indexes = [
             models.Index(fields=["run", "is_discrepancy", "severity_rank"], name="finding_worst_first"),
-            GinIndex(fields=["headline"], name="finding_headline_trgm", opclasses=["gin_trgm_ops"]),
+            # what is carried over has the headline of the finding that it is carried over from
+            GinIndex(
+                fields=["headline"],
+                name="finding_headline_trgm",
+                opclasses=["gin_trgm_ops"],
+                condition=Q(evidence_of__isnull=True),
+            ),
             # asked by the database when a finding is to go
             models.Index(
                 fields=["evidence_of"], name="finding_evidence_of", condition=Q(evidence_of__isnull=False)

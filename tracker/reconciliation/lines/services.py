@@ -225,7 +225,7 @@ def suspected(ledger: Ledger, suspects: Mapping[str, Array]) -> list[Found]:
 
 def told_below_zero(ledger: Ledger, suspects: Array) -> Iterator[list[Found]]:
     """The findings on running balances, some at a time, from CHAIN rows of those that are suspected."""
-    chains = followed_chains(ledger, np.sort(suspects))
+    chains = followed_chains(ledger, np.sort(suspects)) if len(suspects) else []
     for start in range(0, len(chains), _CHAINS):
         yield below_zero(ledger, chains[start : start + _CHAINS])
 

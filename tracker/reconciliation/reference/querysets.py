@@ -119,16 +119,17 @@ class Reference:
 
     def organizations(self, ids: Iterable[int | None]) -> dict[int, OrganizationRow]:
         fields = ("id", "version", "slug", "name", "country", "is_aggregate")
-        rows = (
-            self.known(Organization).filter(id__any={i for i in ids if i}).order_by("id").values_list(*fields)
-        )
+        if not (wanted := {i for i in ids if i}):
+            return {}
+        rows = self.known(Organization).filter(id__any=wanted).order_by("id").values_list(*fields)
         return {
             pk: OrganizationRow(RecordRef("organization", pk, version), *rest) for pk, version, *rest in rows
         }
 
     def sites(self, ids: Iterable[int | None]) -> dict[int, SiteRow]:
         """Data centers by id with their powers, latest status and the ids of their parts."""
-        wanted = {i for i in ids if i}
+        if not (wanted := {i for i in ids if i}):
+            return {}
         parts: dict[int, set[int]] = defaultdict(set)
         for whole, part in (
             self.known(DataCenterPart).filter(whole_id__in=wanted).values_list("whole_id", "part_id")
