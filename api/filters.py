@@ -418,12 +418,12 @@ class RunFilter(LedgerFilterSet):
         fields = IDS | {
             "key": ONE_OF, "mode": EXACT, "stage": ONE_OF, "as_known_at": SPAN, "as_of": SPAN, "rule_set_sha256": EXACT,
             "code_version": EXACT, "signature": EXACT, "status": ONE_OF, "take_ups": SPAN, "created_at": ["gte", "lte"],
-            "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
+            "resumed_at": DAYS, "started_at": DAYS, "finished_at": DAYS, "findings_sha256": EXACT,
         }  # fmt: skip
 
 
 class ProofFilter(LedgerFilterSet):
-    not_filtered = ("checks", "breaches", "error", "requested_by")
+    not_filtered = ("only", "checks", "breaches", "error", "requested_by")
 
     class Meta:
         model = models.LedgerProof

@@ -783,8 +783,8 @@ class RunRow(LedgerSerializer):
         model = models.ReconciliationRun
         fields = (
             "id", "key", "mode", "base", "layers", "as_known_at", "as_of", "parameters", "rule_set_sha256", "code_version",
-            "signature", "status", "stage", "take_ups", "created_at", "started_at", "finished_at", "counts", "findings_sha256",
-            "error", "api_url",
+            "signature", "status", "stage", "take_ups", "created_at", "resumed_at", "started_at", "finished_at", "counts",
+            "findings_sha256", "error", "api_url",
         )  # fmt: skip
 
 
@@ -806,7 +806,7 @@ class ProofRow(LedgerSerializer):
     class Meta:
         model = models.LedgerProof
         fields = (
-            "id", "started_at", "finished_at", "since", "outcome", "looked_at", "breached", "checks", "breaches", "error",
+            "id", "started_at", "finished_at", "since", "only", "outcome", "looked_at", "breached", "checks", "breaches", "error",
             "api_url",
         )  # fmt: skip
 

@@ -155,6 +155,15 @@ def corruptions(run: ReconciliationRun) -> dict[str, tuple[str, list[Any], str, 
             "UPDATE tracker_discrepancy SET key = 'another' WHERE id = %s", [finding.discrepancy_id],
             "links", finding.id, "another", finding.key,
         ),
+        "a state that no event tells of": (
+            "UPDATE tracker_discrepancy SET state = 'below threshold' WHERE id = %s", [finding.discrepancy_id],
+            "lives", finding.discrepancy_id, "state below threshold", "state new",
+        ),
+        "an event that does not follow the one before": (
+            "INSERT INTO tracker_discrepancyevent (discrepancy_id, at, made_by, run_key, what, before, after, reason, words)"
+            " VALUES (%s, now(), '', '', 'state', 'changed', 'new', '', '')", [finding.discrepancy_id],
+            "lives", finding.discrepancy_id, "an event from changed to new", "begins at new",
+        ),
         "a run that stands still": (
             "UPDATE tracker_reconciliationrun SET lease_until = now() - interval '1 day' WHERE id = %s", [going.id],
             "leases", going.id, f"run {going.key} running", "taken up again or given up",
@@ -178,6 +187,10 @@ def corruptions(run: ReconciliationRun) -> dict[str, tuple[str, list[Any], str, 
         "a book of other entries": (
             "UPDATE tracker_balancecell SET receipts = receipts + 1, book = book + 1 WHERE id = %s", [first.id],
             "replay", first.id, f"receipts {first.receipts + 1:,.10g}", f"receipts {first.receipts:,.10g}",
+        ),
+        "a book whose shared errors were changed": (
+            "UPDATE tracker_balancecell SET shared_in = shared_in + 5, lines = lines + 1 WHERE id = %s", [first.id],
+            "replay", first.id, f"shared_in {first.shared_in + 5:,.10g}", f"shared_in {first.shared_in:,.10g}",
         ),
     }  # fmt: skip
 
@@ -239,6 +252,28 @@ def test_books_of_a_run_over_changes_come_out_of_all_entries_again(run):
     assert [breach["id"] for breach in proof.breaches] == [changed.id]
 
 
+def test_cells_of_a_kind_of_chip_that_no_line_names_any_more_are_found(run):
+    line = factories.shipment(
+        chip=factories.chip("synthetic-fresh"), quantity=1000, consignee=factories.organization("synthetic-x")
+    )
+
+    def made(mode: str) -> ReconciliationRun:
+        parameters = Parameters(**run.parameters)
+        row = reconciliation.start_run("synthetic", parameters=parameters, as_of=run.as_of, mode=mode)
+        reconciliation.finish_here(row.id)
+        row.refresh_from_db()
+        return row
+
+    base = made("full")
+    line.delete()
+    later = made("incremental")
+    assert later.layers == [base.id, later.id]
+    assert services.prove("synthetic", only=["replay"]).outcome == "held"
+    with past_the_triggers() as execute:
+        execute("UPDATE tracker_balancecell SET is_gone = false WHERE run_id = %s", [later.id])
+    assert services.prove("synthetic", only=["replay"]).outcome == "breached"
+
+
 def test_an_id_that_was_deleted_and_brought_back_begins_again():
     claim = factories.claim("synthetic-claim")
     pk = claim.id
@@ -267,8 +302,9 @@ def test_only_what_was_written_since_is_looked_at(run):
     with past_the_triggers() as execute:
         execute("UPDATE tracker_shipment SET version = 9 WHERE id = %s", [line.id])
     assert services.prove("synthetic", since=since).outcome == "held"
+    assert services.latest_proof() is None, "that a part holds says nothing of the whole"
     assert services.prove("synthetic", since=since - timedelta(hours=1)).outcome == "breached"
-    assert services.latest_proof() is None, "a proof of a part says nothing of the whole"
+    assert services.latest_proof().outcome == "breached"
 
 
 def test_a_run_that_somebody_works_on_may_stand_past_its_lease(run):
@@ -322,6 +358,23 @@ def test_a_ledger_that_was_not_proven_of_late_does_not_stand_proven():
 
 
 # --- the command ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proof_of_a_part_clears_nothing_and_what_it_finds_counts(run):
+    def book(change: int) -> None:
+        with past_the_triggers() as execute:
+            execute("UPDATE tracker_balancecell SET book = book + %s WHERE run_id = %s", [change, run.id])
+
+    book(5)
+    assert services.prove("synthetic").outcome == "breached"
+    assert services.prove("synthetic", only=["versions"]).outcome == "held"
+    assert not services.standing()[0]
+    book(-5)
+    assert services.prove("synthetic").outcome == "held"
+    assert services.standing()[0]
+    book(5)
+    assert services.prove("synthetic", only=["balances"]).outcome == "breached"
+    assert not services.standing()[0]
 
 
 def test_the_command_tells_each_check_and_ends_well(run):

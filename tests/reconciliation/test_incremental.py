@@ -300,6 +300,68 @@ def test_a_run_without_change_writes_no_cell(trade):
     assert books(forward)
 
 
+def in_full(row: ReconciliationRun) -> ReconciliationRun:
+    """The full run at the instant of another; the next run goes on from the other."""
+    afresh = services.start_run("x", parameters=SYNTHETIC, as_known_at=row.as_known_at, as_of=row.as_of)
+    services.finish_here(afresh.id)
+    afresh.refresh_from_db()
+    ReconciliationRun.objects.filter(id=afresh.id).update(status="cancelled")
+    return afresh
+
+
+@pytest.mark.parametrize("how", ["corrected", "deleted"])
+def test_a_line_that_is_corrected_while_the_run_waits_for_a_worker_is_read_as_it_was(trade, how):
+    for _ in range(10):
+        trade.line()
+    base = finished()
+    new = factories.shipment(
+        "synthetic-new", chip=trade.chips[0], quantity=1000, quantity_by_shipper=1000, quantity_by_receiver=500,
+        shipper=trade.vendor, consignee=trade.firms[0], status="received",
+    )  # fmt: skip
+    row = services.start_run("x", parameters=SYNTHETIC, mode="incremental", as_of=base.as_of)
+    if how == "corrected":
+        new.quantity = 1001
+        new.save()
+    else:
+        new.delete()
+    services.finish_here(row.id)
+    row.refresh_from_db()
+    afresh = in_full(row)
+    assert (row.mode, afresh.mode) == ("incremental", "full")
+    assert books(row) == books(afresh)
+    assert row.findings_sha256 == afresh.findings_sha256
+    same_as_afresh(row)
+
+
+def test_a_claim_that_is_corrected_before_the_run_looks_what_changed_is_read_as_it_was(trade, monkeypatch):
+    trade.line()
+    base = finished()
+    claim = factories.claim(
+        "synthetic-c",
+        subject=trade.firms[0],
+        chip=trade.chips[0],
+        best=900,
+        status="installed",
+        kind="installed",
+    )
+    settled = services.settled_instant
+
+    def then():
+        at = settled()
+        claim.best = 901
+        claim.save()
+        return at
+
+    monkeypatch.setattr(services, "settled_instant", then)
+    row = services.start_run("x", parameters=SYNTHETIC, mode="incremental", as_of=base.as_of)
+    monkeypatch.undo()
+    services.finish_here(row.id)
+    row.refresh_from_db()
+    afresh = in_full(row)
+    assert row.findings_sha256 == afresh.findings_sha256
+    assert row.counts["claims"] == afresh.counts["claims"] == 1
+
+
 def test_a_withdrawn_line_takes_its_cells_with_it(trade):
     row = trade.line()
     trade.line()

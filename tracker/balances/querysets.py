@@ -287,7 +287,7 @@ def scope_names(at: datetime) -> dict[int, str]:
 
 
 def changed_lines(since: datetime, at: datetime) -> list[int]:
-    """Ids of the lines that were written, corrected or deleted after ``since`` and until ``at``.
+    """Ids of the lines that were written, corrected or deleted after ``since`` and until ``at``, whatever became of them later.
 
     The versions that the database keeps are the list of what is dirty: whatever the way of writing (form, COPY, raw SQL), a row
     that changed has a later instant, and what it replaced has ended by then.
@@ -296,8 +296,9 @@ def changed_lines(since: datetime, at: datetime) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT id FROM {table} WHERE recorded_at > %s AND recorded_at <= %s UNION SELECT object_id"
-            " FROM tracker_recordversion WHERE table_name = %s AND superseded_at > %s AND superseded_at <= %s ORDER BY 1",
-            [since, at, table, since, at],
+            " FROM tracker_recordversion WHERE table_name = %s AND superseded_at > %s"
+            " AND (superseded_at <= %s OR recorded_at > %s AND recorded_at <= %s) ORDER BY 1",
+            [since, at, table, since, at, since, at],
         )
         return [row[0] for row in cursor.fetchall()]
 

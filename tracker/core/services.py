@@ -91,7 +91,8 @@ class Changes:
 
 
 def changes_between(since: datetime, at: datetime) -> Changes:
-    """Which tables hold a record that was written, changed or deleted after ``since`` and until ``at``."""
+    """Which tables hold a record that was written, changed or deleted after ``since`` and until ``at``, whatever became of it
+    later: a record first written in between may have been superseded after ``at``."""
     tables = sorted(versioned_tables())
     asked = " UNION ALL ".join(
         # table names of ours, never input; with EXISTS it would look so dear that the server compiles it, which takes longer
@@ -102,8 +103,9 @@ def changes_between(since: datetime, at: datetime) -> Changes:
         cursor.execute(asked, [since, at] * len(tables))
         written = frozenset(name for (name,) in cursor.fetchall())
         cursor.execute(
-            "SELECT DISTINCT table_name FROM tracker_recordversion WHERE table_name = ANY(%s) AND superseded_at > %s"
-            " AND superseded_at <= %s",
-            [tables, since, at],
+            "SELECT table_name, bool_or(superseded_at <= %s) FROM tracker_recordversion WHERE table_name = ANY(%s)"
+            " AND superseded_at > %s AND (superseded_at <= %s OR recorded_at > %s AND recorded_at <= %s) GROUP BY 1",
+            [at, tables, since, at, since, at],
         )
-        return Changes(written, frozenset(name for (name,) in cursor.fetchall()))
+        found = dict(cursor.fetchall())
+        return Changes(written | found.keys(), frozenset(name for name, changed in found.items() if changed))

@@ -25,6 +25,9 @@ class LedgerProof(models.Model):
     since = models.DateTimeField(
         null=True, blank=True, help_text="Only what was written since then was looked at; blank: everything."
     )
+    only = models.JSONField(
+        default=list, blank=True, help_text="Codes of the checks that were asked for; empty: all."
+    )
     outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.RUNNING)
     looked_at = models.PositiveBigIntegerField(default=0, help_text="Rows looked at.")
     breached = models.PositiveBigIntegerField(default=0, help_text="Rows that do not hold.")

@@ -308,6 +308,32 @@ def links(since: datetime | None) -> Looked:
     return _looked((f"SELECT count(*) {of}", given), (bad, given), breach)
 
 
+def lives(since: datetime | None) -> Looked:
+    """Discrepancies: each change of state begins at the state that the one before ended with, and the last ends with today's.
+
+    What lies before ``since`` is needed to tell, and discrepancies are few: all are looked at.
+    """
+    bad = """
+        WITH told AS (
+          SELECT discrepancy_id, id, before, after, lag(after) OVER life AS ended, lead(id) OVER life IS NULL AS is_last
+          FROM tracker_discrepancyevent WHERE what = 'state' WINDOW life AS (PARTITION BY discrepancy_id ORDER BY id)
+        )
+        SELECT d.id, d.key, 'state ' || d.state, coalesce('state ' || t.after, 'no event')
+        FROM tracker_discrepancy d LEFT JOIN told t ON t.discrepancy_id = d.id AND t.is_last
+        WHERE t.after IS DISTINCT FROM d.state
+        UNION ALL SELECT d.id, d.key, 'an event from ' || t.before || ' to ' || t.after, 'one that begins at ' || t.ended
+        FROM told t JOIN tracker_discrepancy d ON d.id = t.discrepancy_id WHERE t.ended IS NOT NULL AND t.before <> t.ended
+    """
+
+    def breach(pk: int, key: str, stored: str, told: str) -> Breach:
+        return Breach(
+            "lives", "tracker_discrepancy", pk, f"{stored} of {key[:12]}", told,
+            "Look who wrote to it past the admin and the runs, and put back the state that its history ends with.",
+        )  # fmt: skip
+
+    return _looked(("SELECT count(*) FROM tracker_discrepancy", []), (bad, []), breach)
+
+
 # --- digests --------------------------------------------------------------------------------------------------------------
 
 EVIDENCE_DIGEST = """
@@ -414,8 +440,11 @@ def balance_chains(run_id: int, layers: Sequence[int]) -> Looked:
     )
 
 
-AMOUNTS = ("opening", *TERMS, "book", "sigma", "close", "muf")
-"""What is compared of a cell; NaN where no inventory was reported."""
+AMOUNTS = (
+    "opening", *TERMS, "book", "sigma", "close", "muf", "muf_sigma", "lines", "floors", "at_least", "random", "shared_in",
+    "shared_out",
+)  # fmt: skip
+"""What is compared of a cell: all that a run over changes goes on from. NaN where no inventory was reported."""
 _STORED: tuple[Column, ...] = (
     ("id", "i8"), ("area", "i8"), ("scope", "i8"), ("month", "i4"), *((name, "f8") for name in AMOUNTS),
 )  # fmt: skip
@@ -425,7 +454,8 @@ def stored_cells(run_id: int, layers: Sequence[int], scopes: Sequence[int], kind
     """The cells that are stored of some scopes and one kind of area, named as ``balances.books`` names them, sorted by area,
     scope and month."""
     which = [[scope // 2 for scope in scopes if scope % 2 == place] for place in (0, 1)]
-    amounts = ", ".join(f"coalesce(c.{name}, 'NaN')" for name in AMOUNTS)
+    as_number = {"at_least": "c.at_least::int"}
+    amounts = ", ".join(f"coalesce({as_number.get(name, f'c.{name}')}::float8, 'NaN')" for name in AMOUNTS)
     sql = f"""
         SELECT c.id, {area_of(kind, 0)}::bigint + a.object_id, s.object_id * 2 + (s.kind = 'family')::int,
           ((extract(year FROM c.month) - 2000) * 12 + extract(month FROM c.month) - 1)::int, {amounts}

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 from django.db import InterfaceError, OperationalError, connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from tracker.balances.books import KEYS, Columns, kinds_and_objects, taken
+from tracker.balances.models import BalanceCell
 from tracker.balances.reading import first_day
 from tracker.balances.services import significant
 from tracker.core.errors import BadInput
@@ -127,7 +128,7 @@ def _replay(run: ReconciliationRun) -> Looked:
         for kind in kinds:
             kept = querysets.stored_cells(run.id, run.layers, scopes, kind)
             found += _compared(run, taken(drawn, kinds_and_objects(drawn["area"])[0] == kind), kept)
-    stored = run.cells.count() if len(run.layers) <= 1 else found.rows
+    stored = BalanceCell.objects.of_run(run).count()  # also of kinds of chips that no line names any more
     if stored > found.rows:
         found += Looked(
             0, stored - found.rows, (_cell_breach(run, 0, f"{stored:,} cells", f"{found.rows:,} cells"),)
@@ -138,7 +139,10 @@ def _replay(run: ReconciliationRun) -> Looked:
 def _compared(run: ReconciliationRun, drawn: Columns, kept: Columns) -> Looked:
     """Cells of one kind of area drawn up again, against those that are stored; both sorted by area, scope and month."""
     drawn = taken(drawn, np.lexsort([drawn[name] for name in reversed(KEYS)]))
-    drawn = {**drawn, "sigma": significant(drawn["sigma"])}
+    drawn = {
+        **{name: drawn[name].astype(float) for name in querysets.AMOUNTS},
+        **{name: significant(drawn[name]) for name in ("sigma", "muf_sigma")}, **{name: drawn[name] for name in KEYS},
+    }  # fmt: skip
     names = [(name, "i8") for name in KEYS]
     mine, theirs = (
         np.rec.fromarrays([table[name].astype("i8") for name in KEYS], dtype=names) for table in (drawn, kept)
@@ -201,6 +205,7 @@ CHECKS = (
     Check("evidence digests", "Digests of evidence are those of what is there", querysets.evidence_digests),
     Check("counts", "Finished runs hold what they counted", querysets.counts),
     Check("shares", "Shares of finished runs are done", querysets.shares),
+    Check("lives", "States of discrepancies are those that their history tells", querysets.lives),
     Check("links", "Findings belong to the discrepancy of their key", querysets.links),
     Check("leases", "No run stands past its lease with nobody at work", _leases),
     Check("findings digests", f"Digests of findings (this code, {LATEST} latest runs)", _findings_digests),
@@ -231,7 +236,9 @@ def prove(
     if since and since > timezone.now():
         raise BadInput(f"since {since.isoformat()} lies ahead: nothing was written since then.")
     with _alone():
-        proof = LedgerProof.objects.create(started_at=timezone.now(), requested_by=requested_by, since=since)
+        proof = LedgerProof.objects.create(
+            started_at=timezone.now(), requested_by=requested_by, since=since, only=sorted(only)
+        )
         told = Told()
         try:
             for check in CHECKS:
@@ -313,9 +320,10 @@ def _alone() -> Iterator[None]:
 
 
 def latest_proof() -> LedgerProof | None:
-    """The last proof of the whole ledger that came to an end."""
-    whole = LedgerProof.objects.filter(since__isnull=True).exclude(outcome=LedgerProof.Outcome.RUNNING)
-    return whole.order_by("-started_at", "-id").first()
+    """The last proof of the whole ledger, by all checks, that came to an end; or a later one of a part, if rows did not hold."""
+    whole = Q(since__isnull=True, only=[]) & ~Q(outcome=LedgerProof.Outcome.RUNNING)
+    told = LedgerProof.objects.filter(whole | Q(outcome=LedgerProof.Outcome.BREACHED))
+    return told.order_by("-started_at", "-id").first()
 
 
 def standing(now: datetime | None = None) -> tuple[bool, str]:

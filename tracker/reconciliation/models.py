@@ -63,6 +63,9 @@ class ReconciliationRun(models.Model):
     take_ups = models.PositiveSmallIntegerField(
         default=0, help_text="How often it was taken up again after its lease had passed."
     )
+    resumed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it was last let go on after it had failed or been stopped."
+    )
     request_key = models.CharField(
         max_length=100,
         blank=True,

@@ -97,7 +97,9 @@ def start_run(
         raise BadInput(
             f"as_known_at {as_known_at.isoformat()} lies ahead: what will be known is not known yet."
         )
-    at = as_known_at or settled_instant()
+    # an instant of the past too waits for writers under way: what they have written may bear an earlier one
+    settled = settled_instant()
+    at = as_known_at or settled
     day = as_of or at.date()
     parameters = parameters or parameters_on(day, at, records)
     run = ReconciliationRun(
@@ -293,7 +295,8 @@ def _next_key(at: datetime) -> str:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [SHARE_LOCK, 0])
     day = f"{at:%Y-%m-%d}"
-    return f"{day}-{ReconciliationRun.objects.filter(key__startswith=f'{day}-').count() + 1}"
+    taken = ReconciliationRun.objects.filter(key__startswith=f"{day}-").values_list("key", flat=True)
+    return f"{day}-{max((int(key.rpartition('-')[2]) for key in taken), default=0) + 1}"
 
 
 def _share_counts(run: ReconciliationRun) -> dict[str, int]:
@@ -436,9 +439,7 @@ def _give_up(partition_id: int, error: Exception) -> None:
     message = f"{type(error).__name__}: {error}"
     RunPartition.objects.filter(id=partition_id).update(status=RunPartition.Status.FAILED, error=message)
     share = RunPartition.objects.get(id=partition_id)
-    ReconciliationRun.objects.filter(id=share.run_id).exclude(
-        status=ReconciliationRun.Status.FINISHED
-    ).update(
+    ReconciliationRun.objects.filter(id=share.run_id, status__in=GOING).update(
         status=ReconciliationRun.Status.FAILED,
         finished_at=timezone.now(),
         error=f"Share {share.kind} {share.index + 1} of {share.count} failed. {message}. "
@@ -520,13 +521,13 @@ def finish_here(run_id: int) -> None:
 
 
 def standing_run() -> ReconciliationRun | None:
-    """The latest finished run, if a new one would read the same records with the same code and parameters."""
+    """The latest finished run, if one of today would read the same records with the same code and parameters."""
     run = (
         ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED, parameters__records="real")
         .order_by("-as_known_at")
         .first()
     )
-    if run is None or changed_since(run.as_known_at):
+    if run is None or run.as_of != timezone.now().date() or changed_since(run.as_known_at):
         return None
     now = ReconciliationRun(
         as_known_at=run.as_known_at, as_of=run.as_of, parameters=parameters_on(run.as_of, run.as_known_at).as_dict(),

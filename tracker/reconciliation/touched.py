@@ -31,9 +31,11 @@ class TouchedLine:
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """The lines that changed between two instants, at both of them."""
+    """The lines that changed between two instants, at both of them. ``goods``: with all lines of the same goods (as
+    ``lines.querysets.of_same_goods`` finds them)."""
 
     lines: tuple[TouchedLine, ...]
+    goods: tuple[TouchedLine, ...] = ()
 
     @property
     def ids(self) -> set[int]:

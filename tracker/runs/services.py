@@ -198,7 +198,7 @@ def take_up() -> TakenUp:
     held, closing = services.held_locks(services.SHARE_LOCK), services.held_locks(CLOSING_LOCK)
     for run in ReconciliationRun.objects.filter(status__in=GOING).order_by("id"):
         left = services.unfinished_shares(run.id)
-        if now > run.created_at + timedelta(hours=settings.RUN_DEADLINE_HOURS):
+        if now > (run.resumed_at or run.created_at) + timedelta(hours=settings.RUN_DEADLINE_HOURS):
             _fail(
                 run.id,
                 f"The run was not finished within {settings.RUN_DEADLINE_HOURS} hours of being asked for, and is given up. "
@@ -322,7 +322,8 @@ def resume(run: ReconciliationRun) -> bool:
             status=RunPartition.Status.WAITING, attempts=0, error=""
         )
         ReconciliationRun.objects.filter(id=run.id).update(
-            status=ReconciliationRun.Status.QUEUED, finished_at=None, error="", take_ups=0, lease_until=timezone.now() + lease()
+            status=ReconciliationRun.Status.QUEUED, finished_at=None, error="", take_ups=0, resumed_at=timezone.now(),
+            lease_until=timezone.now() + lease(),
         )  # fmt: skip
     run.refresh_from_db()
     return True

@@ -57,6 +57,8 @@ FEW = 1_000
 """Findings up to which it does not matter what the planner takes their number for."""
 BATCH = 2_000
 """Movements whose findings are written at a time."""
+LIVES_LOCK = 7_203_118
+"""Who carries on the lives of discrepancies holds it to the end of the closing."""
 NETWORK = "network"
 """Kind of the shares that solve networks."""
 NAMED_CHANGES = 10
@@ -330,6 +332,10 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
     Most discrepancies stay what they were from one run to the next; the database tells those of which something is new.
     """
     records = run.parameters["records"]
+    with (
+        connection.cursor() as cursor
+    ):  # one closing after the other from here on: each goes on from what the one before left
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LIVES_LOCK])
     world = {"parameters__records": records}
     later = ReconciliationRun.objects.filter(
         status=ReconciliationRun.Status.FINISHED, as_known_at__gt=run.as_known_at, **world
@@ -398,10 +404,14 @@ _REOPENS = (
 
 _MOVE = f"""
 WITH news AS MATERIALIZED (SELECT * FROM ({_NEXT}) n WHERE after NOT IN (before, 'reopened')),
-  moved AS (UPDATE tracker_discrepancy d SET state = n.after FROM news n WHERE d.id = n.discrepancy_id)
+  moved AS (
+    UPDATE tracker_discrepancy d SET state = n.after FROM news n WHERE d.id = n.discrepancy_id AND d.state = n.before
+    RETURNING n.*
+  )
 INSERT INTO tracker_discrepancyevent (discrepancy_id, at, made_by, run_key, what, before, after, reason, words)
-SELECT discrepancy_id, %(at)s, '', %(key)s, '{DiscrepancyEvent.What.STATE}', before, after, '', '' FROM news ORDER BY key
+SELECT discrepancy_id, %(at)s, '', %(key)s, '{DiscrepancyEvent.What.STATE}', before, after, '', '' FROM moved ORDER BY key
 """  # noqa: S608 - texts of ours
+"""Whoever resolves a discrepancy meanwhile has the last word: what is no longer in the state it was read in is left alone."""
 
 
 def _move_on(run: ReconciliationRun, records: str) -> None:

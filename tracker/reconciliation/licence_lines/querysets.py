@@ -32,6 +32,7 @@ from tracker.reconciliation.checks.rule import REQUIRED
 from tracker.reconciliation.records.querysets import day_range, reported
 from tracker.reconciliation.reference.querysets import smallest_in_component
 from tracker.reconciliation.tabulate import MOST_ROWS
+from tracker.reconciliation.touched import Touched
 from tracker.reconciliation.verdict_sums.querysets import VerdictSums
 from tracker.shipments.models import Shipment
 from tracker.shipments.querysets import house
@@ -140,7 +141,9 @@ class LicenceLines(VerdictSums):
         ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [list(components)])
         rows = (
             self.known(Shipment)
-            .filter(id__in=ids)
+            .filter(
+                self.of_world(), id__in=ids
+            )  # a line may carry on goods of one that became real, or synthetic
             .exclude(status__in=NOT_MEANT)
             .annotate(house=house())
             .order_by()
@@ -206,9 +209,10 @@ class LicenceLines(VerdictSums):
 
     @property
     def licences_asked(self) -> dict[int, int]:
-        """Of the components those that a changed line bears on, then or now."""
+        """Of the components those that a changed line bears on, then or now, or a line of the same goods."""
         assert self.only is not None  # it is narrowed
-        named, people = self.only.licences, self.only.parties
+        near = Touched(self.only.goods)
+        named, people = near.licences, near.parties
         touched = {
             component for pk, component in self._licence_components.items()
             if pk in named or not people.isdisjoint(self._parties_of_licences[pk])

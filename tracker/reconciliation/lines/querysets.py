@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -32,7 +33,30 @@ def touched_since(run: ReconciliationRun, world: Any) -> Touched:
     """What changed since the run that this one goes on from."""
     assert run.base is not None  # asked by the caller
     instants = (run.base.as_known_at, run.as_known_at)
-    return touched_by(instants, changed_lines(*instants), world)
+    ids = changed_lines(*instants)
+    goods = touched_by(instants, of_same_goods(instants, ids, world), world)
+    return replace(touched_by(instants, ids, world), goods=goods.lines)
+
+
+def of_same_goods(instants: Sequence[datetime], ids: Sequence[int], world: Any) -> list[int]:
+    """Some lines with those tied to them by consignments and by goods that one carries on for another, in any number of steps, at
+    any of some instants: what one of them draws on a licence bears on the others.
+
+    ``world``: the condition that keeps real and synthetic records apart.
+    """
+    found, fresh = set(ids), set(ids)
+    while fresh:
+        near: set[int] = set()
+        for at in instants:
+            lines = Shipment.objects.known_at(at).filter(world)
+            told = list(lines.filter(id__any=fresh).values_list("onward_of_id", "consignment"))
+            near |= {earlier for earlier, _ in told if earlier}
+            near |= set(lines.filter(onward_of__in=fresh).values_list("id", flat=True))
+            if names := {consignment for _, consignment in told if consignment}:
+                near |= set(lines.filter(consignment__in=names).values_list("id", flat=True))
+        fresh = near - found
+        found |= near
+    return sorted(found)
 
 
 def touched_by(instants: Sequence[datetime], ids: Sequence[int], world: Any) -> Touched:

@@ -60,7 +60,8 @@ class Sums(Records):
 
     @property
     def _lines(self) -> QuerySet:
-        return counted(self.known(Shipment).filter(self.of_world()), self.known(Shipment))
+        lines = self.known(Shipment).filter(self.of_world())
+        return counted(lines, lines)
 
     def flows(self, where: Q, use: str) -> tuple[FlowRow, ...]:
         """Lines added up by route, scope and days (and consignee), each sum with the ids of its largest lines."""
