@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tracker.core.period import Period, quarter
-from tracker.models import Claim, Discrepancy, Shipment
+from tracker.models import Claim, Discrepancy, Shipment, Source
 from tracker.reconciliation import lifecycle, services
 from tracker.reconciliation.closing import services as closing
 from tracker.reconciliation.explain import when
@@ -60,6 +61,8 @@ def test_what_was_below_the_threshold_stays_there_or_comes_back():
 def test_what_is_resolved_opens_by_its_records_and_by_nothing_else(evidence, verdict, gap):
     now = Seen(evidence, verdict, gap)
     assert (next_state("resolved", SEEN, now, "a") == "resolved") == (evidence == "a")
+    assert next_state("resolved", SEEN, replace(now, corrected=True), "a") == "reopened"
+    assert next_state("new", now, replace(now, corrected=True)) == "persisting"
     assert next_state("resolved", SEEN, None, "a") == "resolved"
 
 
@@ -213,11 +216,28 @@ def test_it_opens_again_when_a_record_it_rests_on_changes_and_says_which(item):
     assert f"shipment {line.pk}: version 1 is now 2" in told.words
 
 
-def test_it_opens_again_when_a_source_it_rests_on_is_corrected(item):
+def test_it_opens_again_when_a_claim_it_rests_on_is_corrected(item):
     close(item)
     Claim.objects.filter(slug="synthetic-site-claim").update(note="Page 7.")
     run()
     assert found().state == "reopened"
+
+
+def test_it_opens_again_when_the_source_of_a_claim_it_rests_on_is_corrected_and_once_only(item):
+    source = Claim.objects.get(slug="synthetic-site-claim").source
+    Source.objects.filter(id=source.id).update(title="Seen before it was resolved")
+    close(item)
+    run()
+    assert found().state == "resolved"
+    Source.objects.filter(id=source.id).update(grade="D", title="Withdrawn")
+    run()
+    assert found().state == "reopened"
+    assert f"source {source.slug}: corrected, now version 3" in events(found()).first().words
+    resolve(
+        found(), User.objects.get(username="zhang"), "explained", "The site was counted by another house."
+    )
+    run()
+    assert found().state == "resolved"
 
 
 def test_a_change_elsewhere_does_not_open_it(item, chip):

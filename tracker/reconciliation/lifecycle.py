@@ -1,8 +1,8 @@
 """The life of a discrepancy over the runs that look for it: its state, its age, the day by which it should be resolved.
 
 One thing that does not add up keeps one identity (``Finding.key``) whatever run sees it. A run moves its state on; people resolve
-it. What is resolved opens again by itself when a record it rests on changed, and only then: neither a record elsewhere nor the
-number of other tests in a run (docs/method.md, section 4) can open it.
+it. What is resolved opens again by itself when a record it rests on, or its source, changed, and only then: neither a record
+elsewhere nor the number of other tests in a run (docs/method.md, section 4) can open it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 NEW, PERSISTING, CHANGED, BELOW = "new", "persisting", "changed", "below threshold"
@@ -27,11 +27,13 @@ _QUARTER, _YEAR = re.compile(r"(\d{4})Q([1-4])"), re.compile(r"(\d{4})")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run saw of a discrepancy. ``evidence``: digest over the record versions that it rests on."""
+    """What a run saw of a discrepancy. ``evidence``: digest over the record versions that it rests on. ``corrected``: the source
+    behind one of them was corrected after the discrepancy had been resolved."""
 
     evidence: str
     verdict: str
     gap: float | None
+    corrected: bool = field(default=False, compare=False)
 
 
 def next_state(state: str, before: Seen | None, now: Seen | None, resolved_on: str = "") -> str:
@@ -46,7 +48,8 @@ def next_state(state: str, before: Seen | None, now: Seen | None, resolved_on: s
     ('resolved', 'reopened')
     """
     if state == RESOLVED:
-        return RESOLVED if now is None or now.evidence == resolved_on else REOPENED
+        stands = now is None or (now.evidence == resolved_on and not now.corrected)
+        return RESOLVED if stands else REOPENED
     if now is None:
         return BELOW
     if state == BELOW:

@@ -380,10 +380,27 @@ def _open_new(run: ReconciliationRun, records: str) -> None:
     )
 
 
-_NEXT = """
+_SOURCED = ("claim", "shipment", "sitepower", "chipspecification", "closedbook")
+"""Models of evidence that name their source; a licence's item has that of its licence."""
+_SOURCE = "".join(
+    f" WHEN '{name}' THEN (SELECT source_id FROM tracker_{name} t WHERE t.id = e.object_id)"
+    for name in _SOURCED
+)
+_CORRECTED = f"""
+SELECT s.slug, s.version FROM tracker_evidence e JOIN tracker_source s ON s.id = CASE e.model_name{_SOURCE}
+    WHEN 'licenceitem' THEN (
+      SELECT l.source_id FROM tracker_licenceitem i JOIN tracker_licence l ON l.id = i.licence_id WHERE i.id = e.object_id
+    ) END
+WHERE e.finding_id = coalesce(f.evidence_of_id, f.id) AND s.version > 1 AND s.recorded_at > d.resolved_at
+  AND s.recorded_at <= (SELECT as_known_at FROM tracker_reconciliationrun WHERE id = f.run_id)
+"""
+"""The sources behind a finding ``f`` that were corrected since its discrepancy ``d`` was resolved, as known to the run."""
+
+_NEXT = f"""
 SELECT d.id AS discrepancy_id, d.key, f.id AS finding_id, d.state AS before, CASE
     WHEN d.state = 'resolved' THEN
-      CASE WHEN f.id IS NULL OR f.evidence_sha256 = d.resolved_evidence_sha256 THEN 'resolved' ELSE 'reopened' END
+      CASE WHEN f.id IS NULL OR f.evidence_sha256 = d.resolved_evidence_sha256 AND NOT EXISTS ({_CORRECTED})
+        THEN 'resolved' ELSE 'reopened' END
     WHEN f.id IS NULL THEN 'below threshold'
     WHEN d.state = 'below threshold' THEN 'back'
     WHEN l.id IS NOT NULL AND (f.evidence_sha256, f.verdict) = (l.evidence_sha256, l.verdict)
@@ -399,7 +416,7 @@ WHERE d.first_run_id <> %(run)s
 there may be very many; a test holds the two to each other."""
 
 _REOPENS = (
-    f"SELECT discrepancy_id, finding_id FROM ({_NEXT}) n WHERE before = 'resolved' AND after = 'reopened'"  # noqa: S608
+    f"SELECT discrepancy_id, finding_id FROM ({_NEXT}) n WHERE before = 'resolved' AND after = 'reopened'"
 )
 
 _MOVE = f"""
@@ -410,7 +427,7 @@ WITH news AS MATERIALIZED (SELECT * FROM ({_NEXT}) n WHERE after NOT IN (before,
   )
 INSERT INTO tracker_discrepancyevent (discrepancy_id, at, made_by, run_key, what, before, after, reason, words)
 SELECT discrepancy_id, %(at)s, '', %(key)s, '{DiscrepancyEvent.What.STATE}', before, after, '', '' FROM moved ORDER BY key
-"""  # noqa: S608 - texts of ours
+"""
 """Whoever resolves a discrepancy meanwhile has the last word: what is no longer in the state it was read in is left alone."""
 
 
@@ -452,6 +469,13 @@ def _event(
 
 def _reopened(run: ReconciliationRun, item: Discrepancy, now: Finding) -> DiscrepancyEvent:
     changes = lifecycle.record_changes(_records(item.latest), _records(now))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT DISTINCT c.slug, c.version FROM tracker_finding f, tracker_discrepancy d, LATERAL ({_CORRECTED}) c"
+            " WHERE f.id = %s AND d.id = %s ORDER BY 1",
+            [now.pk, item.pk],
+        )
+        changes += [f"source {slug}: corrected, now version {version}" for slug, version in cursor.fetchall()]
     named = "; ".join(changes[:NAMED_CHANGES]) or "versions changed between the last run and the closing"
     words = f"A record it rests on changed since it was resolved ({item.resolution}). Changed: {named}."
     return _event(run, item, item.state, Discrepancy.State.REOPENED, words)
