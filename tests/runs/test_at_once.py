@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import psycopg
@@ -17,7 +18,8 @@ from tests import factories
 from tests.reconciliation.test_incremental import SYNTHETIC
 from tests.reconciliation.test_worker_killed import database_url, wait_for
 from tracker import tasks
-from tracker.models import Discrepancy, ReconciliationRun, Shipment
+from tracker.core.services import settled_instant
+from tracker.models import Claim, Discrepancy, ReconciliationRun, Shipment
 from tracker.reconciliation import services
 from tracker.reconciliation.closing import services as closing
 from tracker.reviews.services import resolve
@@ -147,6 +149,22 @@ def test_an_instant_that_is_asked_for_waits_for_who_is_writing(gaps):
     read = Shipment.objects.known_at(started[0].as_known_at).get(id=row.id)
     assert (started[0].as_known_at, read.quantity) == (at, 4000)
     assert services.ledger_of(started[0]).named_lines([row.id])[row.id].reported.best == 4000
+
+
+def test_who_writes_table_after_table_by_plain_sql_is_not_broken_off_for_an_instant(gaps):
+    claim = Claim.objects.earliest("id")
+    with psycopg.connect(database_url()) as other:
+        other.execute("UPDATE tracker_shipment SET quantity = 4000")
+        fixed: list[datetime] = []
+        thread = beside(lambda: fixed.append(settled_instant()))
+        wait_for(lambda: somebody_waits("relation"))
+        time.sleep(1.5)  # longer than the database takes to look for a deadlock
+        other.execute("UPDATE tracker_claim SET note = 'read again' WHERE id = %s", [claim.id])
+        other.commit()
+    thread.join()
+    claim.refresh_from_db()
+    assert claim.note == "read again"
+    assert fixed[0] > claim.recorded_at
 
 
 def test_a_run_that_is_resumed_has_its_whole_time_again(gaps):

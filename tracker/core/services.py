@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic, sleep
+from typing import cast
 
 from django.apps import apps
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.utils import OperationalError
+from psycopg.errors import LockNotAvailable
 
 from tracker.core.errors import CannotReconcile
 from tracker.core.models import RecordVersion, Versioned
@@ -52,19 +56,43 @@ def settled_instant() -> datetime:
     Raises:
         CannotReconcile: a writer held the ledger for more than a minute.
     """
+    late = CannotReconcile(
+        "Another session has been writing to the ledger for over a minute, so no instant could be fixed; "
+        "start the run again later."
+    )
+    until = monotonic() + _PATIENCE
+    with transaction.atomic(), connection.cursor() as cursor:
+        try:
+            with transaction.atomic():
+                cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_PATIENCE}s"])
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITERS_LOCK])
+        except OperationalError as error:
+            raise late from error
+        while (at := _settled(cursor)) is None:
+            if monotonic() > until:
+                raise late
+            sleep(_BLINK_MS / 1000)
+        return at
+
+
+_PATIENCE, _BLINK_MS = 60, 200
+"""Seconds that an instant is waited for; milliseconds that all tables are held for it at a time."""
+
+
+def _settled(cursor: CursorWrapper) -> datetime | None:
+    """The clock while nobody writes; None where somebody does. Who writes by plain SQL may ask for one table after another: if it
+    were waited for with some of them held, the database would have to break off one of the two."""
     tables = ", ".join(f'"{name}"' for name in sorted(versioned_tables()))
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL lock_timeout = '60s'")
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [WRITERS_LOCK])
+        with transaction.atomic():
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{_BLINK_MS}ms"])
             cursor.execute(f"LOCK TABLE {tables} IN SHARE MODE")
             cursor.execute("SELECT clock_timestamp()")
-            return cursor.fetchone()[0]
+            return cast(datetime, cursor.fetchone()[0])
     except OperationalError as error:
-        raise CannotReconcile(
-            "Another session has been writing to the ledger for over a minute, so no instant could be fixed; "
-            "start the run again later."
-        ) from error
+        if isinstance(error.__cause__, LockNotAvailable):
+            return None
+        raise
 
 
 def changed_since(at: datetime) -> bool:
