@@ -92,6 +92,8 @@ def draw_down(
         for entry in account.entries:
             drawn[entry.use.id] = (*drawn.get(entry.use.id, ()), (key, entry.chips))
             beyond = max(0.0, -(entry.remaining or 0.0))
+            if beyond <= 1e-12 * abs(account.drawn):  # sums of decimals
+                beyond = 0.0
             over[entry.use.id] = over.get(entry.use.id, 0.0) + min(entry.chips, beyond)
     by_movement = {m.id: _answer(m.id, asked, drawn, over) for m in rows}
     return DrawDown(by_movement, used, drawn)

@@ -34,6 +34,10 @@ def case_quantity(row: Mapping[str, Any], parameters: Parameters) -> Quantity:
         return Quantity(value, ss=ss, sr=float(row.get("sr", row.get("sd", relative * value))), key=key)
     figures = {name: float(row[name]) for name in ("low", "best", "high") if row.get(name) is not None}
     bound = row.get("bound", "")
+    for word, name in (("lower", "at_least"), ("upper", "at_most")):  # as a quantity's own bound is called
+        if bound == word and row.get("best") is not None and row.get(name) is None:
+            row, bound = {**row, name: row["best"]}, ""
+            figures.pop("best")
     for name, kind, side in (("at_least", "floor", "low"), ("at_most", "ceiling", "high")):
         if row.get(name) is not None:
             figures, bound = {side: float(row[name])}, kind

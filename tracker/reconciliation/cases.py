@@ -57,18 +57,17 @@ class CaseResult:
 
 
 def run(document: Any) -> list[CaseResult]:
-    """Compute every case of a parsed document, in its order.
+    """Compute every case of a parsed document, in its order. One that is malformed fails and says why; the others are computed.
 
-    Raises: BadInput: the document, its parameters or the frame of a case is malformed; the message names
-    case and key.
+    Raises: BadInput: the document or its parameters are malformed.
     """
     if not isinstance(document, Mapping) or not isinstance(document.get("cases"), list):
         raise BadInput("The file needs a list under the key 'cases'.")
     parameters = case_parameters(document.get("parameters"))
-    for number, case in enumerate(document["cases"], start=1):
-        _refuse_malformed(case, number)
     kinds = case_kinds()
-    return [_result(case, kinds.get(case["check"]), parameters) for case in document["cases"]]
+    return [
+        _result(case, number, kinds, parameters) for number, case in enumerate(document["cases"], start=1)
+    ]
 
 
 def case_kinds() -> dict[str, CaseFunction]:
@@ -90,43 +89,66 @@ def case_parameters(given: Any) -> Parameters:
     known = {item.name for item in fields(Parameters)} & set(given)
     for name in sorted(known):
         default, value = getattr(defaults, name), given[name]
-        fits = isinstance(value, Mapping) if isinstance(default, Mapping) else _is_number(value)
+        fits = isinstance(value, type(default)) if isinstance(default, (str, Mapping)) else _is_number(value)
         if not fits:
             raise BadInput(f"parameters: {name} cannot be {value!r}; the default is {default!r}.")
     return replace(defaults, **{name: given[name] for name in known})
 
 
-def _refuse_malformed(case: Any, number: int) -> None:
-    if not isinstance(case, Mapping):
-        raise BadInput(f"case {number} is not a mapping.")
-    name = case.get("id", f"number {number}")
-    for key, kind, words in (
-        ("id", (str, int), "a name"), ("check", (str,), "the kind of check"), ("input", (Mapping,), "a mapping"),
-        ("expect", (Mapping,), "a mapping"),
-    ):  # fmt: skip
-        if not isinstance(case.get(key), kind):
-            raise BadInput(f"case {name}: the key '{key}' must hold {words}.")
+def _malformed(case: Mapping[str, Any]) -> str:
+    """What is wrong with the frame of a case; empty if nothing is."""
+    for key in ("input", "expect"):
+        if not isinstance(case[key], Mapping):
+            return f"the key '{key}' must hold a mapping."
     for key in ("say", "never_say"):
-        if not isinstance(case.get(key, []), list):
-            raise BadInput(f"case {name}: the key '{key}' must hold a list of words.")
-    tolerance = case.get("tol", {})
+        if not isinstance(case[key], list):
+            return f"the key '{key}' must hold a list of words."
+    tolerance = case["tol"]
     if not _is_number(tolerance) and not (
         isinstance(tolerance, Mapping) and all(map(_is_number, tolerance.values()))
     ):
-        raise BadInput(f"case {name}: the key 'tol' must hold a number, or 'rel' and 'abs'.")
+        return "the key 'tol' must hold a number, or 'rel' and 'abs'."
+    return ""
 
 
-def _result(case: Mapping[str, Any], function: CaseFunction | None, parameters: Parameters) -> CaseResult:
-    name, title, kind = str(case["id"]), str(case.get("title", "")), case["check"]
+def _framed(case: Mapping[str, Any]) -> dict[str, Any]:
+    """A case with what it leaves out: it expects nothing, in the usual tolerance."""
+    empty: dict[str, Any] = {"expect": {}, "say": [], "never_say": [], "tol": {}}
+    return {
+        **{key: empty.get(key) for key in ("input", *empty)},
+        **{k: v for k, v in case.items() if v is not None},
+    }
+
+
+def _result(given: Any, number: int, kinds: Mapping[str, CaseFunction], parameters: Parameters) -> CaseResult:
+    if not isinstance(given, Mapping):
+        return CaseResult(f"number {number}", "", "", passed=False, error=f"case {number} is not a mapping.")
+    case = _framed(given)
+    name, title, kind = (
+        str(case.get("id", f"number {number}")),
+        str(case.get("title", "")),
+        str(case.get("check", "")),
+    )
+    function = kinds.get(kind)
     if function is None:
         return CaseResult(name, title, kind, passed=False, not_run=True)
+    if wrong := _malformed(case):
+        return CaseResult(name, title, kind, passed=False, error=f"case {name}: {wrong}")
     try:
         got = dict(function(case["input"], parameters, case))
     except KeyError as error:
         return CaseResult(
             name, title, kind, passed=False, error=f"case {name}: the input lacks the key {error}."
         )
-    except (TrackerError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (
+        TrackerError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+        RuntimeError,
+    ) as error:
         return CaseResult(
             name, title, kind, passed=False, error=f"case {name}: the input cannot be used: {error}"
         )
@@ -236,7 +258,7 @@ def _physical(given: Mapping[str, Any], parameters: Parameters, case: Mapping[st
         "power": power_case,
         "production": lambda row: production_case(row, parameters),
         "date": date_case,
-        "running": running_case,
+        "running": lambda row: running_case(row, parameters),
     }
     for row in given["tests"]:
         if row["test"] not in tests:

@@ -78,8 +78,12 @@ def network_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping
 def bounded_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
     network, _ = _network(given, parameters)
     found = bounded(network)
+    told = _flows(found.solution)
+    told["reconciled"] |= {
+        name: 0.0 for name in found.at_zero if name in told["reconciled"]
+    }  # not 1e-9 of a million
     return {
-        **_flows(found.solution), "unbounded": by_name(network.flows, found.unbounded.estimates),
+        **told, "unbounded": by_name(network.flows, found.unbounded.estimates),
         "at_zero": list(found.at_zero), "gamma": found.solution.gamma, "dof": found.solution.dof,
         "gamma_unbounded": found.unbounded.gamma,
     }  # fmt: skip
@@ -218,9 +222,7 @@ def _covariances(given: Any, network: Network) -> tuple[tuple[str, str, float], 
         pairs = [(str(a), str(b), float(value)) for a, row in given.items() for b, value in row.items()]
         return tuple(row for row in pairs if row[0] != row[1])
     measured = [row.id for row in network.reports if row.is_suspect]
-    if len(given) == len(measured) and all(
-        isinstance(row, Sequence) and len(row) == len(measured) for row in given
-    ):
+    if _is_matrix(given, len(measured)):
         return tuple(
             (one, other, float(given[i][j]))
             for i, one in enumerate(measured)
@@ -235,6 +237,16 @@ def _covariances(given: Any, network: Network) -> tuple[tuple[str, str, float], 
             value = float(row["rho"]) * sds[one] * sds[other]
         found.append((one, other, float(value)))
     return tuple(found)
+
+
+def _is_matrix(given: Sequence[Any], size: int) -> bool:
+    """Whether rows are those of a covariance matrix, and not pairs with their covariance (of three streams both have three)."""
+    if len(given) != size or not all(isinstance(row, Sequence) and len(row) == size for row in given):
+        return False
+    numbers = [[value for value in row if isinstance(value, (int, float))] for row in given]
+    if any(len(row) != size for row in numbers):
+        return False
+    return all(numbers[i][j] == numbers[j][i] for i in range(size) for j in range(i))
 
 
 # --- telling ------------------------------------------------------------------------------------------------------------

@@ -39,9 +39,18 @@ class _Given:
         ]
         for number, rows in enumerate(told):
             self.names.append(str(periods[number].get("id", number + 1)))
-            self.periods.append(
-                [Entry(name or self._named(str(row["ref"]), number), str(row["role"])) for row, name in rows]
-            )
+            entries = [
+                Entry(name or self._named(str(row["ref"]), number), str(row["role"])) for row, name in rows
+            ]
+            self.periods.append([*self._opening(entries), *entries])
+
+    def _opening(self, entries: Sequence[Entry]) -> list[Entry]:
+        """What a period that names no opening record opens with: the count that closed the one before, else its book."""
+        if not self.periods or any(entry.role == "open" for entry in entries):
+            return []
+        before = self.periods[-1]
+        counted = [Entry(entry.record, "open") for entry in before if entry.role == "close"]
+        return counted or [entry for entry in before if entry.role != "close"]
 
     def _record(self, row: Mapping[str, Any], number: int, place: int, parameters: Parameters) -> str:
         """The name under which a record is kept; empty for a reference."""

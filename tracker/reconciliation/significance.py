@@ -162,6 +162,7 @@ def benjamini_hochberg(p_values: Sequence[float], q: float, tests: int | None = 
     scaled = p[order] * m / np.arange(1, len(p) + 1)
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    adjusted = _met(adjusted, q)
     rejected = int(np.count_nonzero(adjusted <= q))
     return FalseAlarms(rejected, q * rejected / m if m else 0.0, tuple(adjusted.tolist()))
 
@@ -176,7 +177,13 @@ def benjamini_yekutieli(p_values: Sequence[float], q: float, tests: int | None =
     m = len(p_values) if tests is None else tests
     price = math.fsum(1 / rank for rank in range(1, m + 1))
     alarms = benjamini_hochberg(p_values, q / price if m else q, m)
-    return replace(alarms, adjusted=tuple(min(1.0, value * price) for value in alarms.adjusted))
+    adjusted = _met(np.minimum(1.0, np.array(alarms.adjusted) * price), q)
+    return replace(alarms, adjusted=tuple(adjusted.tolist()))
+
+
+def _met(adjusted: np.ndarray, q: float) -> np.ndarray:
+    """Adjusted p that are the limit but for the last bits, as the limit: it is then kept, as the papers print it."""
+    return np.where(np.isclose(adjusted, q, rtol=1e-12, atol=0.0), q, adjusted)
 
 
 CONTROLS = {"BH": benjamini_hochberg, "BY": benjamini_yekutieli}

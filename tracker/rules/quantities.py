@@ -34,6 +34,20 @@ def exceeds(excess: float, sigma: float) -> tuple[float, str]:
     return p, next((name for lowest, name in RATIO_LEVELS if p >= lowest), "within")
 
 
+def _excess(total: float, limit: float) -> float:
+    """What a total has beyond a limit; 0 where the two differ by the last bits only."""
+    excess = total - limit
+    return 0.0 if abs(excess) <= 1e-12 * max(abs(total), abs(limit)) else excess
+
+
+def _ultimate(who: str, parent: Mapping[str, str]) -> str:
+    """The last of those who stand above somebody, one above the other; who stands above themselves stand for themselves."""
+    seen = [who]
+    while (above := parent.get(seen[-1])) is not None and above not in seen:
+        seen.append(above)
+    return seen[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class CapMovement:
     """So many ICs of one chip to one ultimate consignee on a day."""
@@ -82,13 +96,13 @@ def cap_totals(
         if rate is None:
             uncounted.append(movement.id)
             continue
-        who = parent.get(movement.to, movement.to) if per == "parent" else movement.to
+        who = _ultimate(movement.to, parent) if per == "parent" else movement.to
         key = f"{who}/{movement.shipped.year}"
         totals[key] = totals.get(key, 0) + movement.quantity * rate
     totals = dict(sorted(totals.items()))
     return CapTotals(
         totals=totals,
-        breaches=tuple(key for key, total in totals.items() if total > cap_tpp),
+        breaches=tuple(key for key, total in totals.items() if _excess(total, cap_tpp) > 0),
         headroom={key: cap_tpp - total for key, total in totals.items()},
         uncounted=tuple(uncounted),
     )
@@ -125,7 +139,7 @@ def ratio_level(
     if denominator is None:
         return RatioLevel(None, None, None, None, None, "cannot be evaluated")
     allowed = limit * denominator
-    excess = numerator - allowed
+    excess = _excess(numerator, allowed)
     sigma = sqrt(sd_numerator**2 + (limit * sd_denominator) ** 2)
     p, level = exceeds(excess, sigma)
     ratio = numerator / denominator if denominator else (inf if numerator else 0.0)

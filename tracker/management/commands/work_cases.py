@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tracker.core.errors import TrackerError
 from tracker.reconciliation.cases import CaseResult, run
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's numbers: also ``1e-6``, which YAML 1.1 takes for a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.\d+|\d+(\.\d*)?)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 class Command(BaseCommand):
@@ -22,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path, **options: Any) -> None:
         try:
-            results = run(yaml.safe_load(file.read_text(encoding="utf-8")))
+            results = run(yaml.load(file.read_text(encoding="utf-8"), _Loader))  # noqa: S506 - a safe loader
         except (OSError, UnicodeDecodeError, yaml.YAMLError, TrackerError) as error:
             raise CommandError(f"{file}: {error}") from error
         for result in results:

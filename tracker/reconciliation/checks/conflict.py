@@ -529,6 +529,12 @@ def _conflict_case(
             "fixed_sd": pooled.fixed_sd, "tau2_dl": pooled.tau2, "mean_dl": pooled.random_mean, "sd_dl": pooled.random_sd,
             "gls_mean": pooled.gls_mean, "gls_sd": pooled.gls_sd, "naive_sd": pooled.fixed_sd,
         }  # fmt: skip
+    consensus = _consensus(pool(points), parameters.alpha) if points else None
+    if len(points) < len(single) and (found := crossing(single, consensus)):
+        worst, chosen_from = found
+        out |= {
+            "z": worst.z, "p_bounds": min(1.0, worst.p * chosen_from), "lower": worst.lower.id, "upper": worst.upper.id,
+        }  # fmt: skip
     return out
 
 

@@ -58,6 +58,9 @@ BASES = {
 POWER_BASES = {"installed": ("installed",), "planned": ("planned", "permitted")}
 
 
+_LAST_BITS = 1e-12
+
+
 @dataclass(frozen=True, slots=True)
 class Load:
     """``n`` chips of ``tdp_w`` watts each; ``overhead``: watts of a server per chip / TDP, None if not known."""
@@ -88,10 +91,11 @@ def feed(loads: Sequence[Load], site_mw: float, pue: float, n_low: float | None 
         typical = math.fsum(load.n * load.tdp_w * (load.overhead or 0) for load in loads) * pue / MEGA
     n = math.fsum(load.n for load in loads)
     sure = 1.0 if n_low is None or not n else max(0.0, n_low) / n
-    beyond = typical is not None and typical * sure > site_mw
-    verdict = "impossible" if floor * sure > site_mw else "implausible" if beyond else "possible"
+    met = site_mw * (1 + _LAST_BITS)  # what is equal but for the last bits is equal
+    beyond = typical is not None and typical * sure > met
+    verdict = "impossible" if floor * sure > met else "implausible" if beyond else "possible"
     mean_tdp = floor * MEGA / n if n else math.inf
-    return Feed(floor, typical, verdict, int(site_mw * MEGA / mean_tdp))
+    return Feed(floor, typical, verdict, int(met * MEGA / mean_tdp) if mean_tdp else 0)
 
 
 # --- the check -------------------------------------------------------------------------------------------------------

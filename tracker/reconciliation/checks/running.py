@@ -318,15 +318,19 @@ def _story(
     )
 
 
-def running_case(row: Mapping[str, Any]) -> dict[str, Any]:
-    """One test of a worked case: the movements that touch ``node``, each an exact count."""
+def running_case(row: Mapping[str, Any], parameters: Parameters) -> dict[str, Any]:
+    """One test of a worked case: the movements that touch ``node``, each an exact count. A receipt of no known day came in when
+    goods usually do after they left."""
     events = []
     names = sorted(str(one["id"]) for one in row["movements"])
     for one in row["movements"]:
         amount, number = Quantity(float(one["q"])), names.index(str(one["id"]))
-        if one.get("to") == row["node"] and one.get("received"):
-            events.append(Event(number, case_date(one["received"]), 1, amount))
-        if one.get("from") == row["node"]:
+        came, went = one.get("to") == row["node"], one.get("from") == row["node"]
+        if came and not went and (one.get("received") or one.get("shipped")):
+            usual = timedelta(days=int(row.get("lead_time_days", parameters.lead_time_days)))
+            day = case_date(one["received"]) if one.get("received") else case_date(one["shipped"]) + usual
+            events.append(Event(number, day, 1, amount))
+        if went and not came:
             events.append(Event(number, case_date(one["shipped"]), -1, amount))
     low = lowest(as_columns(events))
     if low is None:
