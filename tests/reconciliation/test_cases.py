@@ -58,6 +58,14 @@ def one(**changes):
             {"records": [{"role": "open", "value": 100, "sr": 1}, {"role": "close", "value": 98, "sr": 1}]},
             {"records": [{"role": "receipt", "value": 10, "sr": 1}, {"role": "close", "value": 107, "sr": 1}]}]},
          {"muf": [2, 1], "sigma": [1.4142136, 1.7320508], "sigma_cumuf": [1.4142136, 1.7320508]}),
+        *(
+            ("network", {"streams": [{"id": "a", "from": "env", "to": "n", "value": 10, "sd": 0.3},
+                                     {"id": "b", "from": "n", "to": "m", "value": 500, "sd": vague},
+                                     {"id": "c", "from": "m", "to": "env", "value": 12, "sd": 0.3}]},
+             {"reconciled": {"a": 11, "b": 11, "c": 11}, "sd": {"a": 0.212132, "b": 0.212132, "c": 0.212132},
+              "gamma": 22.2222222 + (489 / vague) ** 2})
+            for vague in (1e4, 1e5, 1e6, 1e8, 1e10)
+        ),
     ],
 )  # fmt: skip
 def test_what_is_met_exactly_or_left_out_is_read_as_the_method_says(check, given, expected):

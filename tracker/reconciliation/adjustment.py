@@ -40,6 +40,8 @@ Numbers = NDArray[np.float64]
 FLOOR = 0.1
 """Least share of a report's variance by which its adjustment is judged, so that what nothing checks is not accused."""
 NEGLIGIBLE = 1e-9
+VAGUE = 1e7
+"""A report with a variance so many times that of the most precise one is vague beside it."""
 """What is this small beside its own parts is rounding."""
 TOGETHER = 20
 """More negative flows than these are held at zero together rather than one by one."""
@@ -87,7 +89,8 @@ class _Reduced:
         self.uncertain: frozenset[int] = frozenset(np.flatnonzero(uncertain).tolist())
         self.is_shared_only = bool((uncertain & (self.own == 0)).any())  # for some report
         equations = _equations(network)
-        rows, self.ways, self.observable = _projected(equations, self.reports)
+        variances = self.own + np.asarray(self.shared.power(2).sum(axis=1)).ravel()
+        rows, self.ways, self.observable = _projected(equations, variances)
         self.checks, self.contradictions, self.fixed = self._independent(rows)
         self.residual = self.checks @ self.known
         self.columns = self.checks[:, : self.reports]
@@ -185,15 +188,22 @@ def _covariance(network: Network) -> tuple[Numbers, csr_array]:
     )
 
 
-def _projected(equations: csr_array, reports: int) -> tuple[csr_array, csr_array, NDArray[np.bool_]]:
-    """Rows N with N [M; A] = 0; the flows in terms of the known figures; which flows these tell.
+def _projected(equations: csr_array, variances: Numbers) -> tuple[csr_array, csr_array, NDArray[np.bool_]]:
+    """Rows N with N [M; A] = 0; the flows in terms of the known figures; which flows these tell. ``variances``: of the reports.
 
-    A flow that a report names alone is put in place of that report at once; only what is left goes through elimination.
+    A flow that a report names alone is put in place of that report at once, of several the most precise one; only what is left
+    goes through elimination. A report that is vague beside others comes last there: a flow that others tell is told by them, for
+    what checking leaves of a very large variance drowns in its last digits.
     """
     known, flows = equations.shape
+    reports = len(variances)
     single = np.flatnonzero(np.diff(equations.indptr[: reports + 1]) == 1)
+    single = single[np.argsort(variances[single], kind="stable")]
     named, first = np.unique(equations.indices[equations.indptr[single]], return_index=True)
-    chosen = single[first]
+    certain = variances > 0
+    vague = variances > VAGUE * (variances[certain].min() if certain.any() else 0.0)
+    plain = ~vague[single[first]]
+    named, chosen = named[plain], single[first][plain]
     direct = csr_array(
         (1.0 / equations.data[equations.indptr[chosen]], (named, chosen)), shape=(flows, known)
     )
@@ -207,6 +217,8 @@ def _projected(equations: csr_array, reports: int) -> tuple[csr_array, csr_array
     unknown.eliminate_zeros()
     is_free = np.diff(unknown.indptr) > 0
     free, known_only = np.flatnonzero(is_free), figures[np.flatnonzero(~is_free)]
+    is_vague = np.concatenate([vague, np.zeros(known - reports, bool)])[others[free]]
+    free = free[np.argsort(is_vague, kind="stable")]
     table = [
         {**unknowns, **{flows + column: -value for column, value in given.items()}}
         for unknowns, given in zip(_dicts(unknown[free]), _dicts(figures[free]), strict=True)

@@ -332,9 +332,8 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
     Most discrepancies stay what they were from one run to the next; the database tells those of which something is new.
     """
     records = run.parameters["records"]
-    with (
-        connection.cursor() as cursor
-    ):  # one closing after the other from here on: each goes on from what the one before left
+    # one closing after the other from here on: each goes on from what the one before left
+    with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LIVES_LOCK])
     world = {"parameters__records": records}
     later = ReconciliationRun.objects.filter(

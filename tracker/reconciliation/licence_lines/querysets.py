@@ -138,12 +138,11 @@ class LicenceLines(VerdictSums):
             "shipped_on", "shipped_on_latest", "consignee_id", "end_user_id", "destination_country", "licence_id",
             "onward_of_id", "consignment",
         )  # fmt: skip
+        # only of this world: a line may carry on goods of one that became real, or synthetic
         ids = RawSQL("SELECT id FROM licence_line WHERE component = ANY(%s)", [list(components)])
         rows = (
             self.known(Shipment)
-            .filter(
-                self.of_world(), id__in=ids
-            )  # a line may carry on goods of one that became real, or synthetic
+            .filter(self.of_world(), id__in=ids)
             .exclude(status__in=NOT_MEANT)
             .annotate(house=house())
             .order_by()
