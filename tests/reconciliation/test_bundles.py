@@ -132,6 +132,10 @@ class Cast:
              "high": 600, "period_end": date(2025, 1, 31)},
             {"data_center": self.sites[3], "family": mixed, "status": "operational", "kind": "installed", "best": 250,
              "destination_country": "SG", "period_end": date(2024, 12, 31)},
+            {"data_center": self.sites[3], "family": mixed, "status": "operational", "kind": "installed", "best": 250,
+             "unit": "H100-equivalents", "destination_country": "SG", "period_end": date(2024, 12, 31)},
+            {"subject": self.firms[1], "family": unspecified, "status": "installed", "kind": "installed", "best": 300,
+             "unit": "H100-equivalents", "period_end": date(2025, 1, 31)},
         ]  # fmt: skip
         for number, row in enumerate(told):
             factories.claim(f"synthetic-told-{number}", **({"source": self.sources[number % 3]} | row))

@@ -184,3 +184,27 @@ def test_reports_of_one_house_are_said_to_be_worth_less():
 def test_the_order_of_the_records_plays_no_part():
     rows = [cast.claim(q) for q in (100000, 62000, 81000)]
     assert find(cast.books(*rows), P) == find(cast.books(*reversed(rows)), P)
+
+
+def test_reports_in_h100_equivalents_are_held_together_and_not_with_reports_of_chips():
+    said = {"unit": "H100-equivalents", "scope": cast.MIXED}
+    chips = cast.claim(5000, scope=cast.MIXED)
+    (found,) = find(cast.books(cast.claim(100000, **said), cast.claim(50000, **said), chips), P)
+    assert (found.verdict, found.gap, found.gap_h100e, found.unit) == (
+        "conflict",
+        50000,
+        50000,
+        "H100-equivalents",
+    )
+    assert found.counterpart.endswith("in H100-equivalents")
+    assert chips.ref not in [row.ref for row in found.evidence]
+
+
+def test_a_declared_conflict_of_chips_with_h100_equivalents_is_named_and_not_tested():
+    chips = cast.claim(100000, slug="a", scope=cast.MIXED)
+    told = cast.claim(
+        20000, slug="b", scope=cast.MIXED, unit="H100-equivalents", conflicts_with=frozenset({chips.ref.id})
+    )
+    (found,) = find(cast.books(chips, told), P)
+    assert (found.verdict, found.is_finding) == ("different quantities", False)
+    assert "They differ in unit: chips and H100-equivalents" in found.sections[0].body

@@ -343,3 +343,86 @@ def test_a_vague_day_of_the_claim_counts_for_it_too():
     vague = {"period": cast.days("2026-01-31", "2026-03-31")}
     assert only(cast.claim(20000, **vague), during, before).expected == 6000
     assert only(cast.claim(500, **vague), during, before).expected == 1000
+
+
+# --- H100-equivalents -------------------------------------------------------------------------------------------------------
+
+H100E = {"unit": "H100-equivalents"}
+
+
+def test_a_figure_in_h100_equivalents_meets_the_book_drawn_up_in_those():
+    two = cast.movement(20000, scope=cast.TWO)
+    found = only(cast.claim(60000, scope=cast.MIXED, **H100E), cast.movement(10000), two)
+    assert (found.verdict, found.unit, found.expected, found.gap) == (
+        "not accounted for", "H100-equivalents", 10000 + 0.5 * 20000, 40000,
+    )  # fmt: skip
+    assert (found.gap_h100e, found.sq, found.severity) == (40000, 40, "critical")
+    assert sum(row.contribution or 0 for row in found.evidence) == pytest.approx(found.gap)
+    specified = {row.ref for row in found.evidence if row.role == "specification"}
+    assert specified == {cast.CHIPS[pk].spec for pk in (cast.CHIP, cast.OTHER_CHIP)}
+    text = spoken(found)
+    assert "20,000 H100-equivalents in 2 movements" in text
+    assert "40,000 H100-equivalents (40 significant quantities of 1,000)" in text
+    assert "TPP / 15,832" in text
+    assert "60,000 chips" not in text
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict", "book"),
+    [(3000, "not accounted for", 1000), (700, "consistent", 1000), (100, "claim below ledger", 500)],
+)
+def test_chips_of_a_family_count_for_the_claim_as_its_strongest_or_its_weakest(said, verdict, book):
+    line = cast.movement(1000, scope=cast.MIXED, exact=True)
+    found = only(cast.claim(said, scope=cast.MIXED, **H100E), line)
+    assert (found.verdict, found.expected) == (verdict, book)
+
+
+def test_what_left_counts_the_other_way_round():
+    gone = {"shipper_id": cast.OPERATOR, "consignee_id": cast.RESELLER, "origin_site_id": cast.SITE, "destination_site_id": None,
+            "origin_country": "MY", "destination_country": "SG", "shipped": cast.day("2026-02-10")}  # fmt: skip
+    rows = cast.movement(4000, exact=True), cast.movement(1000, scope=cast.MIXED, exact=True, **gone)
+    found = only(cast.claim(3200, scope=cast.MIXED, **H100E), *rows)
+    assert (found.numbers["larger_book"], found.numbers["sure_book"]) == (4000 - 500, 4000 - 1000)
+
+
+def test_chips_without_a_known_performance_make_the_book_a_limit():
+    """In: more may be there than the book says. Out: less may be."""
+    unknown = cast.movement(1000, scope=cast.UNSPECIFIED)
+    above = only(cast.claim(60000, scope=cast.UNSPECIFIED, **H100E), cast.movement(10000), unknown)
+    assert above.verdict == "not testable"
+    gone = cast.movement(
+        10, scope=cast.UNSPECIFIED, shipper_id=cast.OPERATOR, consignee_id=cast.RESELLER, origin_site_id=cast.SITE,
+        destination_site_id=None, origin_country="MY", destination_country="SG",
+    )  # fmt: skip
+    below = only(cast.claim(100, scope=cast.MIXED, **H100E), cast.movement(10000), gone)
+    assert below.verdict == "not testable"
+    assert (
+        only(cast.claim(100, scope=cast.MIXED, **H100E), cast.movement(10000)).verdict == "claim below ledger"
+    )
+
+
+def test_a_book_of_which_nothing_can_be_counted_is_not_compared():
+    found = only(
+        cast.claim(900, scope=cast.UNSPECIFIED, **H100E), cast.movement(1000, scope=cast.UNSPECIFIED)
+    )
+    assert found.verdict == "no record"
+    assert "is not told in numbers" in spoken(found)
+
+
+@given(st.integers(2, 900_000), st.integers(1, 1000), st.integers(1, 900_000))
+def test_in_either_measure_the_answer_is_the_same(low, more, moved):
+    """A range of chips of one kind, and the same range in H100-equivalents of which each chip is a half."""
+    line = cast.movement(moved, scope=cast.TWO)
+    given = {"best": None, "scope": cast.TWO, "slug": "said", "key": "house"}
+    one = only(cast.claim(low=low, high=low + more, **given), line)
+    other = only(cast.claim(low=low / 2, high=(low + more) / 2, **given, **H100E), line)
+    assert (one.verdict, one.severity) == (other.verdict, other.severity)
+    for name in ("statistic", "p", "gap_h100e", "sq") if one.family else ():
+        assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-6, abs=1e-9), name
+    assert one.mdg is None or other.mdg == pytest.approx(0.5 * one.mdg)
+
+
+def test_a_licence_in_either_measure_covers_a_claim_in_h100_equivalents():
+    claim, line = cast.claim(60000, scope=cast.MIXED, **H100E), cast.movement(10000)
+    found = only(claim, line, cast.licence(8000, scope=cast.TWO), cast.licence(500, scope=None, **H100E))
+    assert found.numbers["licensed"] == 0.5 * 8000 + 500

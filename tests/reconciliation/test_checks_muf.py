@@ -270,3 +270,29 @@ def test_no_finding_names_more_than_its_largest_movements():
     found = results(*quarters([1000, 9000], []), *rows, whole("2025-01-01"))["count-2025-06-30"]
     named = [row.contribution for row in found.evidence if row.role == "receipt"]
     assert named == sorted(range(30, 80), reverse=True)
+
+
+def test_counts_in_h100_equivalents_meet_a_book_in_those_beside_counts_of_chips():
+    """20,000 chips of half an H100 came in between; counted were 10,000 more, and 5,000 H100-equivalents more."""
+    counted = {"unit": "H100-equivalents", "scope": cast.MIXED}
+    rows = [
+        count(10000, "2025-03-31", slug="then", **counted), count(15000, "2025-06-30", slug="now", **counted),
+        count(10000, "2025-03-31", slug="chips then", scope=cast.MIXED),
+        count(20000, "2025-06-30", slug="chips now", scope=cast.MIXED),
+        came(20000, "2025-05-01", scope=cast.TWO), whole("2025-01-01"),
+    ]  # fmt: skip
+    found = results(*rows)
+    assert {name: (one.gap, one.unit) for name, one in found.items()} == {
+        "now, in H100-equivalents": (10000 + 0.5 * 20000 - 15000, "H100-equivalents"),
+        "chips now": (10000 + 20000 - 20000, "chips"),
+    }
+    assert found["now, in H100-equivalents"].gap_h100e == 5000
+    assert "Came in: 10,000 H100-equivalents in 1 movement" in spoken(found["now, in H100-equivalents"])
+
+
+def test_what_left_and_cannot_be_counted_leaves_the_book_untested():
+    rows = [count(1000, "2025-03-31"), count(2000, "2025-06-30"), whole()]
+    gone = left(3, "2025-05-01", unit="units")
+    assert {one.verdict for one in find(books(*rows, gone), P)} == {
+        "not tested: a movement cannot be counted in chips"
+    }

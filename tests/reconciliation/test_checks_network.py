@@ -181,6 +181,29 @@ def test_a_family_is_a_sum_and_is_not_divided():
     assert one.numbers["unobservable"] == 4  # either member of flow and stock
 
 
+def test_a_count_in_h100_equivalents_is_a_row_of_its_chips_by_their_performance():
+    flows = [
+        passage(1000, 30, scope=ONE, destination_site_id=SITE),
+        passage(4000, 30, scope=TWO, destination_site_id=SITE),
+    ]
+    whole, told = closed(site_id=SITE), {"scope": MIXED, "unit": "H100-equivalents"}
+    (one,) = found(whole, *flows, stock(3000, SITE, **told))
+    assert (one.verdict, one.numbers["dof"], one.numbers["unobservable"]) == ("consistent", 1, 0)
+    (held,) = [row for row in one.estimates if row.kind == "stock" and row.reported is not None]
+    assert held.reported == 3000
+    assert held.estimate == pytest.approx(3000, abs=5)
+    (off,) = found(whole, *flows, stock(5000, SITE, **told))
+    report = next(row for row in off.numbers["alternatives"] if row["who"].startswith("claim"))
+    assert report["size"] == pytest.approx(5000 - 1000 - 0.5 * 4000)
+    assert "5,000 H100-equivalents" in text_of(off)
+
+
+def test_a_count_in_h100_equivalents_of_chips_without_a_known_performance_is_no_row():
+    rows = [closed(site_id=SITE), passage(1000, 30, scope=UNSPECIFIED, destination_site_id=SITE)]
+    (one,) = found(*rows, stock(3000, SITE, scope=UNSPECIFIED, unit="H100-equivalents"))
+    assert one.verdict == "nothing to check against"
+
+
 def test_a_family_without_known_members_takes_the_power_from_the_chips_it_may_mean():
     rows = [closed(site_id=SITE), passage(1000, 30, destination_site_id=SITE), stock(3000, SITE)]
     loose = passage(10, 1, scope=UNSPECIFIED, destination_site_id=SITE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -21,6 +21,7 @@ from tracker.core.quantity import (
     AS_CHIPS,
     CARRIERS,
     DEFAULT_FITS,
+    EQUIVALENTS,
     NotComparable,
     Quantity,
     ReadingParameters,
@@ -69,6 +70,29 @@ def quantity(reported: Reported, parameters: ReadingParameters, key: str = "") -
         grade=reported.grade,
         half_width=half,
         assumptions=assumptions,
+    )
+
+
+AS_EQUIVALENTS = (
+    "the H100-equivalents of the source are taken to be chips x TPP / 15,832, as the ledger's are"
+)
+
+
+def measure(reported: Reported) -> str:
+    """What a figure counts once its unit is applied: chips, or H100-equivalents where the source gives those."""
+    return EQUIVALENTS if reported.unit == EQUIVALENTS else "chips"
+
+
+def in_its_measure(
+    reported: Reported, parameters: ReadingParameters, key: str = ""
+) -> Quantity | NotComparable:
+    """The distribution of a reported figure in its :func:`measure`. Only figures of one measure may be held against one another;
+    a book can be drawn up in either (``reconciliation.position``)."""
+    if measure(reported) != EQUIVALENTS:
+        return quantity(reported, parameters, key)
+    read = quantity(replace(reported, unit="chips"), parameters, key)
+    return (
+        replace(read, assumptions=(*read.assumptions, AS_EQUIVALENTS)) if isinstance(read, Quantity) else read
     )
 
 

@@ -29,6 +29,8 @@ AS_CHIPS = {
     "GPU-equivalents": "a GPU-equivalent is counted as one chip",
 }
 """Units that are read as so many chips, with the assumption to print."""
+EQUIVALENTS = "H100-equivalents"
+"""Unit of figures that were made comparable already: units x TPP / 15,832. Never read as chips."""
 CARRIERS = {"servers": "server", "systems": "system", "racks": "rack", "units": "unit"}
 """Units that hold several chips, with the word for one."""
 DEFAULT_FITS = ("servers", "systems")

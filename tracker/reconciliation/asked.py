@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
+from tracker.claims.combine import measure
 from tracker.core.period import DAY
+from tracker.core.quantity import EQUIVALENTS
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Books, ChipRow, ClaimRow, Scope
 from tracker.reconciliation.position import area_of, seller_of, window_of
@@ -27,8 +30,9 @@ class Asked:
 
     ``countries``: areas. ``seats``: countries of the sites. ``parties``: organizations that are areas. ``operators``: of the
     sites. ``sellers``: whom claims name as having sent the chips. ``sites``: areas with their parts. ``scopes``: what the claims
-    count. ``days``: last days of the stretches that the claims tell apart; a further one begins after the last. ``by_month``:
-    whether some book is declared whole, so that the errors of houses are told apart by months.
+    count. ``weighed``: those of them that some claim counts in H100-equivalents. ``days``: last days of the stretches that the
+    claims tell apart; a further one begins after the last. ``by_month``: whether some book is declared whole, so that the errors
+    of houses are told apart by months.
     """
 
     countries: frozenset[str] = frozenset()
@@ -38,6 +42,7 @@ class Asked:
     sellers: frozenset[int] = frozenset()
     sites: frozenset[int] = frozenset()
     scopes: frozenset[Scope] = frozenset()
+    weighed: frozenset[Scope] = frozenset()
     days: tuple[date, ...] = ()
     by_month: bool = False
 
@@ -53,6 +58,7 @@ def together(parts: Iterable[Asked]) -> Asked:
         sellers=frozenset(one for row in rows for one in row.sellers),
         sites=frozenset(one for row in rows for one in row.sites),
         scopes=frozenset(one for row in rows for one in row.scopes),
+        weighed=frozenset(one for row in rows for one in row.weighed),
         days=tuple(sorted({day for row in rows for day in row.days})),
         by_month=any(row.by_month for row in rows),
     )
@@ -79,24 +85,24 @@ def asked(claims: Iterable[ClaimRow], books: Books) -> Asked:
             sellers=frozenset({seller} if seller is not None else ()),
             sites=frozenset({site.ref.id, *site.parts} if site else ()),
             scopes=frozenset({claim.scope}),
+            weighed=frozenset({claim.scope} if measure(claim.reported) == EQUIVALENTS else ()),
             days=((window.first - DAY) if window.is_flow else window.first, window.last),
             by_month=declared,
         ))  # fmt: skip
     return together(found)
 
 
-def stand_ins(
-    numbered: Mapping[int, Scope], of: Iterable[Scope], chips: Mapping[int, ChipRow]
-) -> dict[int, int]:
+def stand_ins(numbered: Mapping[int, Scope], of: Asked, chips: Mapping[int, ChipRow]) -> dict[int, int]:
     """The number of every scope that may hold chips of the scopes asked ``of`` -> the smallest number of those that stand to all
-    of them as it does."""
-    wanted = sorted(of, key=scopes.key)
-    first: dict[tuple[tuple[bool, bool], ...], int] = {}
+    of them as it does, and count as many H100-equivalents where these are asked."""
+    wanted, weighed = (sorted(some, key=scopes.key) for some in (of.scopes, of.weighed))
+    first: dict[tuple[Any, ...], int] = {}
     found = {}
     for number, scope in sorted(numbered.items()):
         stands = tuple(
             (scopes.may_overlap(scope, one, chips), scopes.is_within(scope, one)) for one in wanted
         )
         if any(may for may, _ in stands):
-            found[number] = first.setdefault(stands, number)
+            counts = tuple(scopes.worth(scope, one, chips) for one in weighed)
+            found[number] = first.setdefault((stands, counts), number)
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
-from tracker.claims.combine import quantity
+from tracker.claims.combine import in_its_measure, measure
 from tracker.core.period import Period
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import scopes, sequence
@@ -42,13 +42,18 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Successive counts under one declaration that the book is whole. ``from_zero``: the first period opens at exactly 0."""
+    """Successive counts under one declaration that the book is whole. ``scope``: as the counts' ``measure`` counts it.
+    ``from_zero``: the first period opens at exactly 0."""
 
     area: Area
     scope: Scope
     counts: tuple[Count, ...]
     closed: tuple[ClosedBookRow, ...]
     from_zero: bool
+
+    @property
+    def measure(self) -> str:
+        return measure(self.counts[0].claim.reported)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,8 @@ class Reading:
 
 
 def counted(books: Books, parameters: Parameters) -> list[tuple[Area, Scope, tuple[Count, ...]]]:
-    """Areas and scopes with their counts in order of day."""
-    found: dict[tuple[str, str], tuple[Area, Scope, dict[date, Count]]] = {}
+    """Areas and scopes with their counts in order of day, those in chips and those in H100-equivalents apart."""
+    found: dict[tuple[str, str, str], tuple[Area, Scope, dict[date, Count]]] = {}
     for claim, _ in echo_groups(books.claims, parameters):
         area, day = area_of(claim, books), claim.period.last
         if (
@@ -74,10 +79,11 @@ def counted(books: Books, parameters: Parameters) -> list[tuple[Area, Scope, tup
             or day is None
         ):
             continue
-        amount = quantity(claim.reported, parameters, claim.key)
+        amount, unit = in_its_measure(claim.reported, parameters, claim.key), measure(claim.reported)
         if not isinstance(amount, Quantity) or amount.bound:
             continue
-        days = found.setdefault((area.key, scopes.key(claim.scope)), (area, claim.scope, {}))[2]
+        counts = area, scopes.measured(claim.scope, unit), dict[date, Count]()
+        days = found.setdefault((area.key, scopes.key(claim.scope), unit), counts)[2]
         here, other = Count(day, claim, amount), days.get(day)
         if other is None or (amount.s, claim.slug) < (other.amount.s, other.claim.slug):
             days[day] = here
@@ -135,11 +141,13 @@ def first_shipped(scope: Scope, books: Books) -> date | None:
 def readings(chain: Chain, shelf: Shelf) -> tuple[Reading, Reading] | str:
     """The smallest and the largest book between the counts; or why neither can be drawn up."""
     positions = [
-        shelf.position(chain.area, chain.scope, Window(one.day, one.day, False), shipped=False)
+        shelf.position(
+            chain.area, chain.scope, Window(one.day, one.day, False), shipped=False, measure=chain.measure
+        )
         for one in chain.counts
     ]
-    if any(position.not_countable for position in positions):
-        return "a movement into the area cannot be counted in chips"
+    if any(position.not_countable or position.not_countable_out for position in positions):
+        return f"a movement cannot be counted in {chain.measure}"
     if any(line.quantity.bound for position in positions for line in position.lines):
         return "a part of the book is told only as 'at least' or 'at most'"
     return (

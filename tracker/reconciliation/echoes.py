@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
-from tracker.claims.combine import Report, Statement, quantity, wire, with_proposed_echoes
+from tracker.claims.combine import Report, Statement, in_its_measure, measure, wire, with_proposed_echoes
 from tracker.core.quantity import NotComparable
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import ClaimRow, Parameters
@@ -18,7 +18,7 @@ def origins(claims: Iterable[ClaimRow], parameters: Parameters) -> dict[str, str
     found = {row.slug: row.origin for row in rows}
     alike: dict[tuple[str, str, str], list[Statement]] = defaultdict(list)
     for row in rows:
-        read = quantity(row.reported, parameters, row.key)
+        read = in_its_measure(row.reported, parameters, row.key)
         if isinstance(read, NotComparable):
             continue
         subject = "/".join(
@@ -26,10 +26,9 @@ def origins(claims: Iterable[ClaimRow], parameters: Parameters) -> dict[str, str
             for part in (row.kind, row.site_id, row.subject_id, row.counterparty_id, row.destination_country)
         )
         report = Report(row.slug, read, row.origin, row.published_on)
-        statement = Statement(
-            report, subject, scopes.key(row.scope), row.status, row.period, wire(row.source.publisher)
-        )
-        alike[subject, scopes.key(row.scope), row.status].append(statement)
+        counts = f"{measure(row.reported)} of {scopes.key(row.scope)}"
+        statement = Statement(report, subject, counts, row.status, row.period, wire(row.source.publisher))
+        alike[subject, counts, row.status].append(statement)
     for key in sorted(alike):
         found |= {report.id: report.origin for report in with_proposed_echoes(alike[key])}
     return found

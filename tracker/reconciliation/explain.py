@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from tracker.core.period import Period
-from tracker.core.quantity import Quantity
+from tracker.core.quantity import EQUIVALENTS, Quantity
 from tracker.reconciliation.books import Section, SourceRow
 from tracker.reconciliation.significance import SURPRISE_HEADING
 
@@ -160,8 +160,9 @@ def figure(quantity: Quantity, unit: str = "chips") -> str:
     return f"{words}{chips(quantity.mu, unit)}{error}"
 
 
-def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -> str:
-    """The difference in chips, H100-equivalents and significant quantities; ``h100e`` are the low and high reading.
+def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None, measure: str = "chips") -> str:
+    """The difference in chips, H100-equivalents and significant quantities; ``h100e`` are the low and high reading. In
+    H100-equivalents alone where ``measure`` says that those were counted.
 
     >>> magnitude(112700, (112700, 112700), 112.7)
     '112,700 chips, or 112,700 H100-equivalents (113 significant quantities of 1,000)'
@@ -170,13 +171,14 @@ def magnitude(gap: float, h100e: tuple[float, float] | None, sq: float | None) -
         return f"{chips(abs(gap))}; in H100-equivalents it cannot be told, because the performance of the chips is not recorded"
     low, high = sorted((abs(h100e[0]), abs(h100e[1])))
     h100e_words = number(low) if math.isclose(low, high) else f"{number(low)} to {number(high)}"
+    counted = "" if measure == EQUIVALENTS else f"{chips(abs(gap))}, or "
     if not sq:
-        return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents"
+        return f"{counted}{h100e_words} H100-equivalents"
     quantities = "significant quantity" if abs(sq) == 1 else "significant quantities"
     size = f"{number(abs(sq))} {quantities} of {number(abs(h100e[0] / sq))}"
     if low != high:
         size = f"from {size} on"
-    return f"{chips(abs(gap))}, or {h100e_words} H100-equivalents ({size})"
+    return f"{counted}{h100e_words} H100-equivalents ({size})"
 
 
 def how_often(p: float) -> str:

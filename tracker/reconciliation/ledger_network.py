@@ -17,10 +17,10 @@ from datetime import date
 from math import sqrt
 
 from tracker.chips.specs import h100_equivalents
-from tracker.claims.combine import quantity
+from tracker.claims.combine import in_its_measure, measure
 from tracker.core.countries import COUNTRIES
 from tracker.core.period import DAY, Period
-from tracker.core.quantity import Quantity
+from tracker.core.quantity import EQUIVALENTS, Quantity
 from tracker.reconciliation import explain, scopes
 from tracker.reconciliation.books import (
     Books,
@@ -65,6 +65,7 @@ class Entry:
     amount: Quantity | None = None  # None: nobody reports it as a figure
     limit: Quantity | None = None  # a one-sided figure
     evidence: tuple[Evidence, ...] = ()
+    unit: str = "chips"  # of the figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,7 +365,8 @@ class _Builder:
         ]
         if any(name not in self.entries for name in held):
             return
-        self._claimed(claim, "stock", area, STOCK, area, dict.fromkeys(held, 1.0))
+        chips = dict(zip(held, self._members(claim.scope), strict=True))
+        self._claimed(claim, "stock", area, STOCK, area, chips)
 
     def _output(self, claim: ClaimRow, ends: Mapping[str, Sequence[_End]]) -> None:
         """A claim of all output up to a day as a report of the recorded production until then."""
@@ -373,7 +375,7 @@ class _Builder:
             return
         made = [end for end in ends.get(area.key, ()) if end.entry.kind == "production" and end.sign > 0]
         since = claim.period.start - DAY if claim.is_flow and claim.period.start else None
-        wanted, terms = set(self._members(claim.scope)), dict[str, float]()
+        wanted, flows = set(self._members(claim.scope)), dict[str, int]()
         for end in made:
             members = self._members(end.entry.scope)
             inside = _within(end.days, since, day, self.books.as_of)
@@ -381,19 +383,27 @@ class _Builder:
                 continue
             if inside is None or not set(members) <= wanted:
                 return  # of some lines it cannot be told whether the claim counts them
-            terms |= end.entry.terms
-        if terms:
-            self._claimed(claim, "production", PRODUCTION, area.key, area.key, terms)
+            flows |= dict(zip(end.entry.terms, members, strict=True))
+        if flows:
+            self._claimed(claim, "production", PRODUCTION, area.key, area.key, flows)
 
     def _claimed(
-        self, claim: ClaimRow, kind: str, from_node: str, to_node: str, area: str, terms: Mapping[str, float]
+        self, claim: ClaimRow, kind: str, from_node: str, to_node: str, area: str, flows: Mapping[str, int]
     ) -> None:
-        amount = quantity(claim.reported, self.parameters, claim.key)
-        if not isinstance(amount, Quantity) or claim.scope is None:
-            return
+        """A claim as a report of a sum of flows, each of one chip: of their chips, or of their H100-equivalents."""
+        amount, unit = in_its_measure(claim.reported, self.parameters, claim.key), measure(claim.reported)
+        weights = {
+            chip: self.chips[chip].h100e_low if unit == EQUIVALENTS else 1.0 for chip in flows.values()
+        }
+        terms = {flow: weight for flow, chip in flows.items() if (weight := weights[chip])}
+        if not isinstance(amount, Quantity) or claim.scope is None or len(terms) < len(flows):
+            return  # no number, or of a chip whose performance is not known
+        scope = scopes.measured(claim.scope, unit)
         name = f"claim {claim.slug}"
         who = claim.source.publisher or claim.source.slug
-        label = f"{claim.scope.name}, {claim.status}, {explain.when(claim.period)} (the claim {claim.slug} of {who})"
+        label = (
+            f"{scope.name}, {claim.status}, {explain.when(claim.period)} (the claim {claim.slug} of {who})"
+        )
         proof = Evidence(claim.ref, "claim", claim_label(claim, amount))
         figure, limit = (None, amount) if amount.bound else (amount, None)
         self.entries[name] = Entry(
@@ -401,7 +411,7 @@ class _Builder:
             kind,
             from_node,
             to_node,
-            claim.scope,
+            scope,
             label,
             terms,
             claim.slug,
@@ -409,6 +419,7 @@ class _Builder:
             figure,
             limit,
             (proof,),
+            unit,
         )
         (self.bounds if amount.bound else self.reports).append(Report(name, terms, amount))
 
@@ -417,7 +428,7 @@ class _Builder:
     def _kept(self, used: set[str]) -> LedgerNetwork:
         """What takes part in a balance, in a fixed order, with areas merged where there are too many balances."""
         tied = {row.id for row in (*self.reports, *self.bounds) if used & set(row.terms)}
-        reported = {next(iter(row.terms)) for row in self.reports if len(row.terms) == 1}
+        reported = {next(iter(row.terms)) for row in self.reports if list(row.terms.values()) == [1.0]}
         flows = used | {flow for row in (*self.reports, *self.bounds) if row.id in tied for flow in row.terms}
         network = Network(
             tuple(sorted(flows)),

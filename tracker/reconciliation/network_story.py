@@ -23,6 +23,7 @@ class Named:
 
     label: str
     amount: Quantity | None = None
+    unit: str = "chips"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Fit:
 
 def side(suspect: Suspect, named: Named) -> str:
     """What a suspect says and what the others say, as one sentence."""
-    size = explain.chips(abs(suspect.size))
+    size = explain.chips(abs(suspect.size), named.unit)
     if suspect.kind == "node" or named.amount is None:
         way = "into" if suspect.size > 0 else "out of"
         return f"{named.label}: a flow of {size} {way} it that is not recorded would make its book agree."
@@ -53,7 +54,7 @@ def reported(named: Named) -> str:
     if named.amount is None:
         return named.label
     grade = f", grade {named.amount.grade}" if named.amount.grade else ""
-    return f"{named.label}: {explain.figure(named.amount)} reported{grade}"
+    return f"{named.label}: {explain.figure(named.amount, named.unit)} reported{grade}"
 
 
 def headline(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
@@ -68,7 +69,7 @@ def headline(suspicion: Suspicion, names: Mapping[str, Named]) -> str:
         return f"{label}: a flow of about {explain.chips(abs(first.size))} {way} it is most likely unrecorded"
     amount = names[first.who].amount
     told = explain.number(amount.mu) if amount else "a figure"
-    return f"{label}: {told} reported, most likely wrong by {explain.chips(abs(first.size))}"
+    return f"{label}: {told} reported, most likely wrong by {explain.chips(abs(first.size), names[first.who].unit)}"
 
 
 def story(
@@ -84,7 +85,8 @@ def story(
     ``others``: reports about the same places."""
     first = suspicion.alternatives[0]
     label = names[first.who].label
-    error = f" (standard error {explain.chips(abs(first.size) / sqrt(first.statistic))})"
+    sd = abs(first.size) / sqrt(first.statistic)
+    error = f" (standard error {explain.chips(sd, names[first.who].unit)})"
     if not suspicion.decided:
         difference = (
             f"{magnitude}{error}. {len(suspicion.alternatives)} explanations are about equally likely, none of them ten times "

@@ -15,9 +15,9 @@ from functools import cached_property
 from math import sqrt
 from typing import Protocol
 
-from tracker.claims.combine import quantity
+from tracker.claims.combine import measure, quantity
 from tracker.core.countries import COUNTRIES
-from tracker.core.quantity import NotComparable, Quantity, Total, total
+from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, Total, scaled, total
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import (
     Books,
@@ -169,12 +169,22 @@ def window_of(claim: ClaimRow) -> Window | None:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A movement in a book: ``sign`` +1 came in, -1 went out; ``sure``: within area, scope and days without doubt."""
+    """A movement in a book: ``sign`` +1 came in, -1 went out; ``sure``: within area, scope and days without doubt.
+
+    ``worth``: least and most that one chip of it counts in the measure of the book."""
 
     movement: MovementRow
     quantity: Quantity
     sign: int
     sure: bool
+    worth: tuple[float, float] = (1.0, 1.0)
+
+    def counted(self, *, most: bool) -> Line:
+        """The line in the measure of the book, with what its chips may count at most, or at least."""
+        factor = self.worth[most]
+        if factor == 1.0:
+            return self
+        return replace(self, quantity=scaled(self.quantity, factor), worth=(1.0, 1.0))
 
     @property
     def lines(self) -> int:
@@ -195,23 +205,29 @@ class _Entry:
 
 @dataclass(frozen=True)
 class Position:
-    """The lines of one area, scope and window, sorted by movement id."""
+    """The lines of one area, scope and window, sorted by movement id. ``not_countable``: what came in, and ``not_countable_out``
+    what went out, without telling how much in the measure of the book."""
 
     lines: tuple[Line, ...]
     not_countable: tuple[MovementRow, ...]
+    not_countable_out: tuple[MovementRow, ...] = ()
 
     @cached_property
     def larger_lines(self) -> tuple[Line, ...]:
         """All that may have come in, less only what surely went out."""
         return tuple(
-            line for line in self.lines if line.sign > 0 or (line.sure and line.quantity.bound != "upper")
+            line.counted(most=line.sign > 0)
+            for line in self.lines
+            if line.sign > 0 or (line.sure and line.quantity.bound != "upper")
         )
 
     @cached_property
     def sure_lines(self) -> tuple[Line, ...]:
         """Only what surely came in, less all that may have gone out."""
         return tuple(
-            line for line in self.lines if line.sign < 0 or (line.sure and line.quantity.bound != "upper")
+            line.counted(most=line.sign < 0)
+            for line in self.lines
+            if line.sign < 0 or (line.sure and line.quantity.bound != "upper")
         )
 
     @cached_property
@@ -231,8 +247,10 @@ class Position:
 
     @property
     def at_least_went_out(self) -> bool:
-        """Whether more may have gone out than the sure book says."""
-        return any(line.sign < 0 and line.quantity.bound == "lower" for line in self.lines)
+        """Whether more may have gone out than the sure book says: something did so "at least", or cannot be counted."""
+        return bool(self.not_countable_out) or any(
+            line.sign < 0 and line.quantity.bound == "lower" for line in self.lines
+        )
 
     @property
     def differs(self) -> bool:
@@ -243,6 +261,11 @@ def _book(lines: Iterable[Line]) -> Total:
     """A book below 0 is one whose receipts nobody recorded: it explains nothing, and is 0 (RUNNING says so)."""
     found = total([(line.sign, line.quantity) for line in lines])
     return found if found.mu >= 0 else Total(0.0, found.variance, found.shares)
+
+
+def scopes_of(lines: Iterable[Line]) -> dict[Scope, None]:
+    """What lines count, each scope once."""
+    return dict.fromkeys(line.movement.scope for line in lines)
 
 
 def house(movement: NamedLine) -> str:
@@ -344,13 +367,23 @@ class Shelf:
     # --- a claim's position -------------------------------------------------------------------------------------------
 
     def position(
-        self, area: Area, scope: Scope, window: Window, *, shipped: bool, seller: int | None = None
+        self,
+        area: Area,
+        scope: Scope,
+        window: Window,
+        *,
+        shipped: bool,
+        seller: int | None = None,
+        measure: str = "chips",
     ) -> Position:
         """The book that a claim meets. ``shipped``: the claim is about leaving, so either day of a movement may count.
 
         A flow meets receipts only; a stock meets receipts less dispatches. With ``seller``, what others sent is only possible.
+        In H100-equivalents the larger book takes what came in under a family's name for its strongest chip and what went out for
+        its weakest, the sure book the other way round.
         """
-        lines, not_countable = [], []
+        lines: list[Line] = []
+        not_countable: dict[bool, list[MovementRow]] = {True: [], False: []}
         for entry in self._entries(area, scope):
             came_in = entry.sign > 0
             if window.is_flow and not came_in:
@@ -358,13 +391,17 @@ class Shelf:
             days = (entry.days, dispatch_days(entry.movement)) if shipped and came_in else (entry.days,)
             if not any(window.may_hold(one) for one in days):
                 continue
-            if isinstance(entry.quantity, Quantity):
+            worth = self._worth(entry.movement, scope, measure)
+            if worth and isinstance(entry.quantity, Quantity):
                 sure = entry.sure and all(window.surely_holds(one) for one in days)
                 sure = sure and seller in (None, entry.movement.shipper_id)
-                lines.append(Line(entry.movement, entry.quantity, entry.sign, sure))
-            elif came_in:
-                not_countable.append(entry.movement)
-        return Position(tuple(lines), tuple(not_countable))
+                lines.append(Line(entry.movement, entry.quantity, entry.sign, sure, worth))
+            else:
+                not_countable[came_in].append(entry.movement)
+        return Position(tuple(lines), tuple(not_countable[True]), tuple(not_countable[False]))
+
+    def _worth(self, movement: MovementRow, scope: Scope, measure: str) -> tuple[float, float] | None:
+        return scopes.worth(movement.scope, scope, self.books.chips) if measure == EQUIVALENTS else (1.0, 1.0)
 
     def _entries(self, area: Area, scope: Scope) -> list[_Entry]:
         """What may have come into or gone out of an area's book of a scope on any day, by movement id."""
@@ -441,4 +478,5 @@ def movement_label(movement: NamedLine, amount: Quantity) -> str:
 
 def claim_label(claim: ClaimRow, amount: Quantity) -> str:
     scope = f" of {claim.scope.name}" if claim.scope else ""
-    return f"{claim.slug}: {figure(amount)}{scope}, {claim.status}, {when(claim.period)}; {cited(claim.source, amount.grade)}"
+    said = f"{figure(amount, measure(claim.reported))}{scope}"
+    return f"{claim.slug}: {said}, {claim.status}, {when(claim.period)}; {cited(claim.source, amount.grade)}"

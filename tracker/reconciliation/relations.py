@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from tracker.claims.combine import measure
 from tracker.core.period import Period
 from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Books, ClaimRow, Scope
@@ -25,8 +26,10 @@ class Relation(StrEnum):
 
 
 def relation(one: ClaimRow, other: ClaimRow, books: Books) -> Relation:
-    """``same``: equal place, status, scope and dates. ``part``: nothing wider than the other, and something narrower."""
+    """``same``: equal place, status, scope, measure and dates. ``part``: nothing wider than the other, and something narrower."""
     if one.status != other.status or one.kind != other.kind or one.is_flow != other.is_flow:
+        return Relation.APART
+    if measure(one.reported) != measure(other.reported):
         return Relation.APART
     if one.reporter != other.reporter and one.reporter and other.reporter:
         return Relation.APART  # the two sides of trade statistics have a test of their own

@@ -7,8 +7,11 @@ its members do, and *possibly* if some may.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
+from tracker.chips.specs import h100_equivalents
+from tracker.core.quantity import EQUIVALENTS
 from tracker.reconciliation import explain
 from tracker.reconciliation.books import ChipRow, Evidence, Parameters, Scope
 
@@ -50,6 +53,26 @@ def h100e(gap: float, scope: Scope | None) -> tuple[float, float] | None:
     return gap * scope.h100e_low, gap * scope.h100e_high
 
 
+def measured(scope: Scope, measure: str) -> Scope:
+    """The scope as figures of a measure count it: of one that counts in H100-equivalents each unit is one."""
+    if measure != EQUIVALENTS:
+        return scope
+    return replace(
+        scope, name=f"{EQUIVALENTS} of {scope.name}", h100e_low=1.0, h100e_high=1.0, lowest_chip=None
+    )
+
+
+def worth(one: Scope, of: Scope, chips: Mapping[int, ChipRow]) -> tuple[float, float] | None:
+    """Least and most H100-equivalents of a unit of ``one`` that is of ``of`` as well; None where it cannot be told, since a
+    family's members or the performance of one of them is not known."""
+    members = one.members & of.members if of.members else one.members
+    rated = [chips[pk].tpp if pk in chips else None for pk in members]
+    known = [tpp for tpp in rated if tpp]
+    if not known or len(known) < len(rated):
+        return None
+    return h100_equivalents(min(known)), h100_equivalents(max(known))
+
+
 def could_hide(units: float, scope: Scope | None, parameters: Parameters) -> float:
     """Significant quantities that so many units may be worth, were they all of the strongest chip meant: what a test may have
     overlooked that could not see fewer units. Infinite where no performance is known, unless there are no units."""
@@ -74,12 +97,22 @@ def specification(scope: Scope | None, chips: Mapping[int, ChipRow]) -> list[Evi
     rated = [(row.tpp, row.ref.id, row) for row in possible if row.tpp and row.spec]
     if not rated:
         return []
-    lowest = min(rated, key=lambda entry: entry[:2])[2]
-    assert lowest.spec is not None
-    return [
-        Evidence(
-            lowest.spec,
-            "specification",
-            f"{lowest.name}: TPP {explain.number(lowest.tpp)}, H100e = TPP / 15,832",
-        )
-    ]
+    return [_specified(min(rated, key=lambda entry: entry[:2])[2])]
+
+
+def specifications(
+    scope: Scope, measure: str, counted: Iterable[Scope], chips: Mapping[int, ChipRow]
+) -> list[Evidence]:
+    """The specifications that a comparison rests on: of what ``scope`` may mean least, for its size; where H100-equivalents were
+    compared, of all kinds of chips ``counted``."""
+    if measure != EQUIVALENTS:
+        return specification(scope, chips)
+    members = {member for one in counted for member in one.members or {one.lowest_chip or 0}}
+    rated = (chips[pk] for pk in sorted(members) if pk in chips)
+    return [_specified(row) for row in rated if row.tpp and row.spec]
+
+
+def _specified(row: ChipRow) -> Evidence:
+    assert row.spec is not None  # its callers ask only those that have one
+    label = f"{row.name}: TPP {explain.number(row.tpp)}, H100e = TPP / 15,832"
+    return Evidence(row.spec, "specification", label)

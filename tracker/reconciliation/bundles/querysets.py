@@ -275,7 +275,7 @@ class Bundles(Sums):
 
     def _rows(self, one: Asked) -> list[dict[str, Any]]:
         """One row for each set of near lines that answer alike."""
-        stands, at_site = stand_ins(self.numbered_scopes, one.scopes, self.chips), self._site_stand_ins(one)
+        stands, at_site = stand_ins(self.numbered_scopes, one, self.chips), self._site_stand_ins(one)
         lines_read = read(self._near([one]), self.parameters).annotate(house=house())
         lines, given = lines_read.values(*_COLUMNS).query.sql_with_params()
         sites, at = known_table(DataCenter._meta.db_table, self.at)

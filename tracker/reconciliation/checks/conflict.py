@@ -9,8 +9,9 @@ above what the figures say) gives z = difference / sd, one-sided. Where several 
 smallest p is multiplied by their number.
 
 How to read it. Two kinds of sets are held: reports of the same place, counterparty, scope, status and
-dates, found by the check, and pairs that an analyst declared to conflict. Of the latter, two reports of
-one quantity are tested like any others. Where one counts a part of what the other counts (one chip of a
+dates, found by the check, and pairs that an analyst declared to conflict. Reports in chips and reports in
+H100-equivalents are two quantities. Of declared pairs, two reports of one quantity are tested like any
+others. Where one counts a part of what the other counts (one chip of a
 family, one year of four), only a part above its whole is a contradiction: one-sided, severity at most
 medium. Where they count different things (another place, another rung of the status ladder, dates that
 cross, units that cannot be compared), the difference is named and nothing is computed.
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -36,14 +37,15 @@ from tracker.claims.combine import (
     Report,
     crossing,
     effective_number,
+    in_its_measure,
     independent,
+    measure,
     pool,
-    quantity,
 )
 from tracker.core.period import Period
-from tracker.core.quantity import NotComparable, Quantity, weakest
+from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, weakest
 from tracker.reconciliation import explain, scopes, significance
-from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters
+from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters, Scope
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.echoes import origins
 from tracker.reconciliation.position import area_of, claim_label
@@ -117,6 +119,15 @@ class _Set:
     claims: tuple[ClaimRow, ...]
     declared: bool
 
+    @property
+    def unit(self) -> str:
+        """What the claims count: claims of several measures are not tested."""
+        return measure(self.claims[0].reported)
+
+    @property
+    def scopes(self) -> list[Scope | None]:
+        return [claim.scope and scopes.measured(claim.scope, self.unit) for claim in self.claims]
+
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
     """One finding per set of two or more claims; automatic sets first, then declared pairs, by slug."""
@@ -149,7 +160,7 @@ def _alike(books: Books, parameters: Parameters) -> list[tuple[ClaimRow, ...]]:
         if (
             area is None
             or claim.scope is None
-            or isinstance(quantity(claim.reported, parameters), NotComparable)
+            or isinstance(in_its_measure(claim.reported, parameters), NotComparable)
         ):
             continue
         flow = (
@@ -160,7 +171,8 @@ def _alike(books: Books, parameters: Parameters) -> list[tuple[ClaimRow, ...]]:
         subject = str(claim.site_id or f"of {claim.subject_id}")
         # Of trade statistics each side of each route is a quantity of its own; the two sides are held together by MIRROR.
         side = (claim.reporter, claim.origin_country) if claim.reporter else ()
-        key = (area.key, subject, scopes.key(claim.scope), claim.status, claim.kind, *flow, *side)
+        counts = (scopes.key(claim.scope), measure(claim.reported), claim.status, claim.kind)
+        key = (area.key, subject, *counts, *flow, *side)
         buckets[key].append(claim)
     groups = [group for key in sorted(buckets) for group in _same_time(buckets[key])]
     return sorted(
@@ -193,7 +205,7 @@ def _common(one: Period, other: Period) -> Period:
 
 
 def _judged(one: _Set, origin: Mapping[str, str], books: Books, parameters: Parameters) -> Finding | None:
-    amounts = [quantity(claim.reported, parameters, claim.key) for claim in one.claims]
+    amounts = [in_its_measure(claim.reported, parameters, claim.key) for claim in one.claims]
     refused = [
         (claim, amount)
         for claim, amount in zip(one.claims, amounts, strict=True)
@@ -236,12 +248,12 @@ def _tested(
 ) -> Finding:
     differing = _differences(one.claims, books)
     significant = tested.is_significant(parameters.alpha)
-    h100e = _h100e(tested.spread, one.claims)
+    h100e = _h100e(tested.spread, one.scopes)
     sq = significance.in_sq(h100e[0] if h100e else None, parameters)
     is_finding = significant and significance.is_material(sq, parameters)
     sigma = _sigma(tested)
     mdg = significance.detectable(sigma, parameters.alpha, tested.tests)
-    mdg_sq = max(scopes.could_hide(mdg, claim.scope, parameters) for claim in one.claims)
+    mdg_sq = max(scopes.could_hide(mdg, scope, parameters) for scope in one.scopes)
     inconclusive = not significant and significance.is_inconclusive(mdg_sq)
     contradiction = "part above whole" if narrower else "conflict"
     verdict = contradiction if significant else "inconclusive" if inconclusive else "consistent"
@@ -249,7 +261,7 @@ def _tested(
     cap = "medium" if narrower else "critical"
     z = math.inf if tested.certain else _normal_size(tested.p)
     return finding(
-        **_place(one, books), verdict=verdict, headline=_headline(one, tested, verdict, books),
+        **_place(one, books), unit=one.unit, verdict=verdict, headline=_headline(one, tested, verdict, books),
         expected=tested.crossing.upper.quantity.mu if tested.crossing else _shown(tested, parameters.alpha).mu,
         reported=max(report.quantity.mu for report in tested.reports), gap=tested.spread, sigma=sigma,
         statistic=tested.statistic, p=None if tested.certain else tested.p, threshold=parameters.alpha,
@@ -285,7 +297,10 @@ def _alike_name(claims: Sequence[ClaimRow], books: Books) -> str:
         for pk in (first.subject_id, first.counterparty_id)
         if (row := books.organizations.get(pk or 0))
     ]
-    return " ".join(["reports of", first.status, first.kind, *parties, first.destination_country]).strip()
+    counts = f"in {EQUIVALENTS}" if measure(first.reported) == EQUIVALENTS else ""
+    return " ".join(
+        ["reports of", first.status, first.kind, *parties, first.destination_country, counts]
+    ).strip()
 
 
 def _differences(claims: Sequence[ClaimRow], books: Books) -> dict[str, str]:
@@ -303,9 +318,9 @@ def _differences(claims: Sequence[ClaimRow], books: Books) -> dict[str, str]:
     return {name: explain.listed(values) for name, values in asked.items() if len(set(values)) > 1}
 
 
-def _h100e(gap: float, claims: Sequence[ClaimRow]) -> tuple[float, float] | None:
+def _h100e(gap: float, named: Iterable[Scope | None]) -> tuple[float, float] | None:
     """Over all scopes named: the lowest and highest reading."""
-    found = [pair for claim in claims if (pair := scopes.h100e(gap, claim.scope))]
+    found = [pair for scope in named if (pair := scopes.h100e(gap, scope))]
     return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
@@ -371,6 +386,8 @@ def _evidence(one: _Set, tested: Conflict, figures: Mapping[str, Quantity]) -> t
 
 def _performance(one: _Set, books: Books) -> list[Evidence]:
     """The specification behind the magnitude: of the lowest chip that any of the claims may mean."""
+    if one.unit == EQUIVALENTS:
+        return []
     known = [claim.scope for claim in one.claims if claim.scope and claim.scope.h100e_low is not None]
     lowest = min(known, key=lambda scope: (scope.h100e_low or 0.0, scopes.key(scope)), default=None)
     return scopes.specification(lowest, books.chips)
@@ -411,12 +428,12 @@ def _story(
         compared=f"{len(one.claims)} reports, held together because {why}.{named}{nested}",
         sides=(
             *(f"{claim_label(claim, figures[claim.slug])}." for claim in one.claims),
-            _counted(tested, parameters),
+            _counted(tested, parameters, one.unit),
         ),
-        difference=f"Between them lie {explain.magnitude(tested.spread, h100e, sq)}."
+        difference=f"Between them lie {explain.magnitude(tested.spread, h100e, sq, one.unit)}."
         if tested.spread
         else "None.",
-        surprise=_surprise(tested, significant, mdg_sq, parameters),
+        surprise=_surprise(tested, significant, mdg_sq, parameters, one.unit),
         open=(
             *(phrase for name, phrase in _NAMED.items() if name in differing),
             *((explain.ECHO,) if tested.echoes or len(tested.reports) > 2 else ()),
@@ -442,7 +459,7 @@ _NAMED = {
 }
 
 
-def _counted(tested: Conflict, parameters: Parameters) -> str:
+def _counted(tested: Conflict, parameters: Parameters, unit: str) -> str:
     n = len(tested.reports)
     echoes = f" ({tested.echoes} more only repeat them)" if tested.echoes else ""
     if tested.pool is None:
@@ -455,17 +472,19 @@ def _counted(tested: Conflict, parameters: Parameters) -> str:
     if (shared := max(by_key.values(), default=0)) > 1:
         value = explain.number(effective_number(shared, parameters.systematic_share))
         worth = f" {shared} of them come from one house and are worth about {value} independent ones."
-    return f"{n} independent origins{echoes}.{worth} Taken together: {explain.figure(shown)}."
+    return f"{n} independent origins{echoes}.{worth} Taken together: {explain.figure(shown, unit)}."
 
 
-def _surprise(tested: Conflict, significant: bool, mdg_sq: float | None, parameters: Parameters) -> str:
+def _surprise(
+    tested: Conflict, significant: bool, mdg_sq: float | None, parameters: Parameters, unit: str
+) -> str:
     if tested.certain:
         return explain.CERTAIN
     if significant:
         is_pooled = tested.pool is not None and tested.statistic == tested.pool.q
         return explain.surprise(tested.p, tested.statistic, tested.statistic if is_pooled else None)
     mdg = significance.detectable(_sigma(tested), parameters.alpha, tested.tests)
-    return explain.no_surprise(mdg, mdg_sq, significance.is_inconclusive(mdg_sq))
+    return explain.no_surprise(mdg, mdg_sq, significance.is_inconclusive(mdg_sq), unit)
 
 
 def _not_comparable(one: _Set, refused: Sequence[tuple[ClaimRow, NotComparable]], books: Books) -> Finding:

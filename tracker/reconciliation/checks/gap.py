@@ -9,7 +9,9 @@ Also given: the share unexplained (g / mu) and the excess over recorded licences
 How to read it. Installed and operational claims meet the book of the area on the day; shipped and
 delivered claims meet receipts of exactly their period. The book is read twice: all that may belong to it
 (for a claim above it) and only what surely does (for a claim below it), so that vague days and family
-names count for the claim. A book that holds figures "at least" can only be contradicted from below.
+names count for the claim. A figure in H100-equivalents meets the book drawn up in those (chips x TPP /
+15,832; of a family the member that is kinder to the claim). A book that holds figures "at least" can only
+be contradicted from below.
 Announced, planned, ordered, contracted and licensed figures stand beside the ledger as context, and where
 the ledger holds no movement into the area, or less than half a percent of the claim, nothing is compared: it
 does not cover that market.
@@ -26,8 +28,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tracker.claims.combine import quantity
-from tracker.core.quantity import NotComparable, Quantity, Total, total
+from tracker.claims.combine import in_its_measure, measure
+from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, Total, scaled, total
 from tracker.reconciliation import explain, scopes, significance
 from tracker.reconciliation.books import (
     Books,
@@ -50,6 +52,7 @@ from tracker.reconciliation.position import (
     area_of,
     claim_label,
     licences_for,
+    scopes_of,
     seller_of,
     window_of,
 )
@@ -144,13 +147,13 @@ def verdict(gap: Gap, mdg_sq: float | None) -> str:
 
 
 def find(books: Books, parameters: Parameters) -> list[Finding]:
-    """One finding per claim that counts chips somewhere, echoes left out; sorted by claim slug."""
+    """One finding per claim that counts chips or H100-equivalents somewhere, echoes left out; sorted by claim slug."""
     shelf = Shelf(books, parameters)
     return [_judged(claim, echoes, shelf) for claim, echoes in echo_groups(books.claims, parameters)]
 
 
 def _judged(claim: ClaimRow, echoes: Sequence[ClaimRow], shelf: Shelf) -> Finding:
-    amount = quantity(claim.reported, shelf.parameters, claim.key)
+    amount, unit = in_its_measure(claim.reported, shelf.parameters, claim.key), measure(claim.reported)
     area, window = area_of(claim, shelf.books), window_of(claim)
     if isinstance(amount, NotComparable):
         return _beside(claim, area, None, "not comparable", f"The figure {amount.reason}.")
@@ -165,9 +168,9 @@ def _judged(claim: ClaimRow, echoes: Sequence[ClaimRow], shelf: Shelf) -> Findin
             claim, area, amount, "not comparable", f"The claim names {lacking} that could be looked up."
         )
     position = shelf.position(
-        area, claim.scope, window, shipped=claim.status == "shipped", seller=seller_of(claim, shelf.books)
-    )
-    if why := _too_little(position, amount, area, claim.scope, shelf.parameters):
+        area, claim.scope, window, shipped=claim.status == "shipped", seller=seller_of(claim, shelf.books), measure=unit
+    )  # fmt: skip
+    if why := _too_little(position, amount, area, scopes.measured(claim.scope, unit), shelf.parameters):
         return _beside(claim, area, amount, "no record", why)
     licences = licences_for(area, claim.scope, window, shelf.books)
     return _tested(claim, echoes, amount, area, position, licences, shelf)
@@ -179,13 +182,17 @@ def _too_little(
     """Why there is no book to compare with, or empty. What only went out is no record of what is there, and a handful of
     movements beside the figure of a whole market says that the ledger does not cover it, nothing more."""
     if not any(line.sign > 0 for line in position.lines):
+        if position.not_countable:
+            return (
+                f"What the ledger holds of {scope.name} for {area.name} in that time is not told in numbers."
+            )
         return f"The ledger holds no movement of {scope.name} for {area.name} in that time, so there is no book to compare."
     if (
         amount.bound != "upper"
         and position.larger.mu < parameters.least_coverage * amount.mu
         and not position.at_least
     ):
-        held = explain.chips(position.larger.mu)
+        held = explain.number(position.larger.mu)
         share = explain.share(parameters.least_coverage)
         return f"The ledger holds {held}, less than {share} of the claim: it does not cover {scope.name} for {area.name}."
     return ""
@@ -193,7 +200,7 @@ def _too_little(
 
 def _beside(claim: ClaimRow, area: Area | None, amount: Quantity | None, verdict: str, why: str) -> Finding:
     """Information: the claim is shown beside the ledger and not held against it."""
-    said = explain.figure(amount) if amount else f"a figure in {claim.reported.unit}"
+    said = explain.figure(amount, measure(claim.reported)) if amount else f"a figure in {claim.reported.unit}"
     place = f" for {area.name}" if area else ""
     label = f"{claim.slug}: {said}; {explain.cited(claim.source, claim.reported.grade)}"
     story = explain.Story(
@@ -218,9 +225,10 @@ def _tested(
     licences: Sequence[LicenceRow],
     shelf: Shelf,
 ) -> Finding:
-    parameters, scope = shelf.parameters, claim.scope
-    assert scope is not None  # _judged looked
-    licensed, licence_rows = _licensed(licences, position, shelf)
+    assert claim.scope is not None  # _judged looked
+    unit = measure(claim.reported)
+    parameters, scope = shelf.parameters, scopes.measured(claim.scope, unit)
+    licensed, licence_rows = _licensed(licences, position, claim.scope, unit, shelf)
     gap = compare(
         amount, position.larger, position.sure, at_least=position.at_least,
         at_least_went_out=position.at_least_went_out, licensed=licensed,
@@ -236,19 +244,19 @@ def _tested(
     evidence += [
         Evidence(row.ref, "echo", f"{row.slug} repeats it; {explain.cited(row.source)}") for row in echoes
     ]
-    evidence += licence_rows + scopes.specification(scope, shelf.books.chips)
+    evidence += licence_rows + scopes.specifications(claim.scope, unit, scopes_of(lines), shelf.books.chips)
     words = Words(
         place=area.name, where=_where(area, claim.status), scope=scope.name, when=explain.when(claim.period), status=claim.status,
         claim=f"{claim_label(claim, amount)}" + (f" ({claim.allegation})" if claim.allegation else ""),
         licences=tuple(row.label for row in licence_rows if row.role == "licence"), h100e=h100e,
         is_family=scope.kind == "family", echoes=len(echoes), at_least=position.at_least, readings=_readings(position),
         in_transit=any(line.movement.status == "in transit" for line in position.lines), lines=sum(line.lines for line in lines),
-        presumed=any(line.movement.received_presumed for line in lines), assumptions=_assumptions(amount, lines),
+        presumed=any(line.movement.received_presumed for line in lines), assumptions=_assumptions(amount, lines), unit=unit,
     )  # fmt: skip
     return finding(
         check=CODE, area=area.key, scope=scopes.key(scope), period=explain.when(claim.period), counterpart=claim.slug,
-        verdict=answer, headline=_headline(answer, gap, amount, area.name, claim.status),
-        expected=gap.book, reported=amount.mu, gap=gap.gap, sigma=gap.sigma, statistic=gap.z,
+        verdict=answer, headline=_headline(answer, gap, amount, area.name, claim.status, unit),
+        unit=unit, expected=gap.book, reported=amount.mu, gap=gap.gap, sigma=gap.sigma, statistic=gap.z,
         p=gap.p if gap.counted else None, threshold=gap.threshold, family=FAMILY if gap.counted else None,
         is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=gap.mdg,
         severity=significance.severity(sq, weakest) if is_finding else "info",
@@ -263,20 +271,20 @@ def _tested(
 
 
 def _licensed(
-    licences: Sequence[LicenceRow], position: Position, shelf: Shelf
+    licences: Sequence[LicenceRow], position: Position, scope: Scope, unit: str, shelf: Shelf
 ) -> tuple[float, list[Evidence]]:
     """Units that recorded licences allow, plus recorded deliveries that needed none when they left."""
     found, rows = 0.0, []
     for item in licences:
-        amount = quantity(item.reported, shelf.parameters)
+        amount = _allowed(item, scope, unit, shelf)
         if isinstance(amount, Quantity):
             found += amount.mu
-            scope = item.scope.name if item.scope else "any chip"
+            what = item.scope.name if item.scope else "any chip"
             rows.append(
                 Evidence(
                     item.ref,
                     "licence",
-                    f"{item.reference}: {explain.figure(amount)} of {scope}, {explain.validity(item.valid)}",
+                    f"{item.reference}: {explain.figure(amount, unit)} of {what}, {explain.validity(item.valid)}",
                 )
             )
     verdicts = shelf.books.verdicts
@@ -285,6 +293,15 @@ def _licensed(
         if line.sign > 0 and answer and answer.answer == "not_required":
             found += line.quantity.mu
     return found, rows
+
+
+def _allowed(item: LicenceRow, scope: Scope, unit: str, shelf: Shelf) -> Quantity | NotComparable:
+    """What a licence allows of the scope in the measure of a claim: of a family its strongest chip."""
+    amount = in_its_measure(item.reported, shelf.parameters)
+    if isinstance(amount, NotComparable) or measure(item.reported) == unit:
+        return amount
+    worth = scopes.worth(item.scope or scope, scope, shelf.books.chips) if unit == EQUIVALENTS else None
+    return scaled(amount, worth[1]) if worth else NotComparable("counts in another measure")
 
 
 def _evidence(
@@ -320,7 +337,7 @@ def _readings(position: Position) -> str:
     return (
         f"of which {sure}"
         if position.at_least
-        else f"at most {explain.chips(position.larger.mu)}, of which {sure}"
+        else f"at most {explain.number(position.larger.mu)}, of which {sure}"
     )
 
 
@@ -353,6 +370,7 @@ class Words:
     lines: int = 0
     presumed: bool = False
     assumptions: tuple[str, ...] = ()
+    unit: str = "chips"
 
 
 def story(
@@ -367,7 +385,7 @@ def story(
     )
     permits = "; ".join(words.licences) or "no licence is recorded in this database for them"
     over = (
-        f" The claim is {explain.chips(gap.over_licence)} above what recorded licences cover."
+        f" The claim is {explain.chips(gap.over_licence, words.unit)} above what recorded licences cover."
         if gap.over_licence
         else ""
     )
@@ -377,11 +395,11 @@ def story(
         "the movements in the ledger explain.",
         sides=(
             f"Claim: {words.claim}.{echoes}",
-            f"Ledger: {explain.chips(gap.book)} in {explain.counted(words.lines, 'movement')}{readings}.{floor}",
+            f"Ledger: {explain.chips(gap.book, words.unit)} in {explain.counted(words.lines, 'movement')}{readings}.{floor}",
             f"Licences: {permits}.{over}",
         ),
         difference=_difference(gap, answer, sq, words),
-        surprise=_surprise(gap, mdg_sq),
+        surprise=_surprise(gap, mdg_sq, words.unit),
         open=_open(words, amount),
         settle=_settle(gap, answer, words),
         assumptions=(
@@ -392,7 +410,7 @@ def story(
 
 
 def _difference(gap: Gap, answer: str, sq: float | None, words: Words) -> str:
-    size = explain.magnitude(gap.gap, words.h100e, sq)
+    size = explain.magnitude(gap.gap, words.h100e, sq, words.unit)
     if answer == "not accounted for":
         return (
             f"{size}: not accounted for in this database ({explain.share(gap.unexplained_share)} of the claim). "
@@ -407,7 +425,7 @@ def _difference(gap: Gap, answer: str, sq: float | None, words: Words) -> str:
     return f"The claim is {size} {gap.side} the book: within what the stated errors allow."
 
 
-def _surprise(gap: Gap, mdg_sq: float | None) -> str:
+def _surprise(gap: Gap, mdg_sq: float | None, unit: str) -> str:
     if not gap.testable:
         limit = "No test was made, because the book is only a limit."
         return (
@@ -417,7 +435,7 @@ def _surprise(gap: Gap, mdg_sq: float | None) -> str:
         )
     if gap.is_violated:
         return explain.surprise(gap.p, gap.z)
-    return explain.no_surprise(gap.mdg, mdg_sq, significance.is_inconclusive(mdg_sq))
+    return explain.no_surprise(gap.mdg, mdg_sq, significance.is_inconclusive(mdg_sq), unit)
 
 
 def _open(words: Words, amount: Quantity) -> tuple[str, ...]:
@@ -443,8 +461,8 @@ def _settle(gap: Gap, answer: str, words: Words) -> str:
     return f"A count of {words.scope} at {words.place} with its day."
 
 
-def _headline(answer: str, gap: Gap, amount: Quantity, place: str, status: str) -> str:
-    said = {"lower": "at least ", "upper": "at most "}.get(amount.bound, "") + explain.chips(amount.mu)
+def _headline(answer: str, gap: Gap, amount: Quantity, place: str, status: str, unit: str = "chips") -> str:
+    said = {"lower": "at least ", "upper": "at most "}.get(amount.bound, "") + explain.chips(amount.mu, unit)
     book = explain.number(gap.book)
     if answer == "not accounted for":
         return f"{place}: {said} {status}, ledger explains {book}; {explain.number(gap.gap)} not accounted for here"

@@ -11,8 +11,9 @@ How to read it. MUF > 0: the book holds more than was counted. MUF < 0: more was
 read a loss are made only for days for which somebody declared the ledger whole for the area (closed books); everywhere else a
 movement that is not recorded is evidence of nothing, GAP tells what is claimed beyond the book, and here stands *not tested*.
 Counts are installed and operational claims as of a day; of several for one day the most exact, echoes left out. Doubts (a vague
-day, a family name) are read both ways and the smaller difference counts. A book of which a part was told only as "at least" or
-"at most" is not tested. A house's error is its own for 24 months, then it is drawn afresh.
+day, a family name) are read both ways and the smaller difference counts. Counts in H100-equivalents meet books drawn up in those.
+A book of which a part was told only as "at least" or "at most" is not tested. A house's error is its own for 24 months, then it
+is drawn afresh.
 
 What it does not say. Where a difference went or came from; counts are taken on other days, and of other things, than books.
 """
@@ -26,9 +27,10 @@ from datetime import date
 from itertools import pairwise
 from typing import Any
 
+from tracker.claims.combine import measure
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
-from tracker.core.quantity import total
+from tracker.core.quantity import EQUIVALENTS, total
 from tracker.reconciliation import explain, scopes, sequence, significance
 from tracker.reconciliation.books import (
     Books,
@@ -48,7 +50,7 @@ from tracker.reconciliation.counts import (
     readings,
     role_of,
 )
-from tracker.reconciliation.position import Area, Shelf, claim_label
+from tracker.reconciliation.position import Area, Shelf, claim_label, scopes_of
 from tracker.reconciliation.result import MOST_EVIDENCE, finding
 from tracker.reconciliation.sequence import Balances
 from tracker.reconciliation.tabulate import running
@@ -219,7 +221,7 @@ class _Judged:
 
     @property
     def size(self) -> str:
-        return explain.magnitude(self.value.muf, self.h100e, self.sq)
+        return explain.magnitude(self.value.muf, self.h100e, self.sq, self.case.chain.measure)
 
     def verdict(self, surprising: bool) -> str:
         if surprising:
@@ -227,12 +229,14 @@ class _Judged:
         return "inconclusive" if significance.is_inconclusive(self.mdg_sq) else "consistent"
 
     def no_surprise(self) -> str:
-        return explain.no_surprise(self.mdg, self.mdg_sq, significance.is_inconclusive(self.mdg_sq))
+        inconclusive = significance.is_inconclusive(self.mdg_sq)
+        return explain.no_surprise(self.mdg, self.mdg_sq, inconclusive, self.case.chain.measure)
 
-    def finding(self, **given: Any) -> Finding:
+    def finding(self, counterpart: str, **given: Any) -> Finding:
         chain = self.case.chain
         return finding(
-            check=CODE, area=chain.area.key, scope=scopes.key(chain.scope), gap=self.value.muf, sigma=self.value.sigma,
+            check=CODE, area=chain.area.key, scope=scopes.key(chain.scope), unit=chain.measure,
+            counterpart=_named(counterpart, chain.measure), gap=self.value.muf, sigma=self.value.sigma,
             gap_h100e=self.h100e[0] if self.h100e else None, sq=self.sq, mdg=self.mdg, **given,
         )  # fmt: skip
 
@@ -358,6 +362,11 @@ def _table(case: _Case, sums: _Sums | None) -> dict[str, Any]:
     return running(COLUMNS, rows, ("MUF",))
 
 
+def _named(counterpart: str, unit: str) -> str:
+    """Counts of one area and scope in chips and in H100-equivalents are two discrepancies."""
+    return f"{counterpart}, in {unit}" if unit == EQUIVALENTS else counterpart
+
+
 def _not_tested(
     area: Area,
     scope: Scope,
@@ -380,7 +389,7 @@ def _not_tested(
     )  # fmt: skip
     return finding(
         check=CODE, area=area.key, scope=scopes.key(scope), period=explain.when(Period(since or counts[0].day, None)),
-        period_end=counts[-1].day, counterpart=counterpart,
+        period_end=counts[-1].day, counterpart=_named(counterpart, measure(counts[0].claim.reported)),
         verdict=f"not tested: {why}"[:60], headline=f"{area.name}: {len(counts)} counts of {scope.name}, not tested: {why}",
         severity="info", sections=explain.sections(story),
         evidence=tuple(Evidence(one.claim.ref, "count", claim_label(one.claim, one.amount)) for one in counts[-MOST_EVIDENCE:]),
@@ -415,7 +424,9 @@ def _evidence(case: _Case, value: _Value, places: Sequence[int]) -> tuple[tuple[
         )
         for row in case.chain.closed
     ]
-    specified = scopes.specification(case.chain.scope, shelf.books.chips)
+    specified = scopes.specifications(
+        case.chain.scope, case.chain.measure, scopes_of(lines), shelf.books.chips
+    )
     return (*rows, *moved[:MOST_EVIDENCE], *declared, *specified), weakest
 
 
@@ -453,9 +464,9 @@ def _period_story(case: _Case, at: int, judged: _Judged, surprising: bool) -> ex
         sides=(
             f"Opening: {claim_label(opening.claim, opening.amount)}." if opening
             else "Opening: exactly 0, because the chips were not shipped before.",
-            f"Came in: {explain.chips(came)} in {explain.counted(into, 'movement')}. "
-            f"Left: {explain.chips(left)} in {explain.counted(out, 'movement')}.",
-            f"Book at the end: {explain.chips(reading.balances.book[at])}.",
+            f"Came in: {explain.chips(came, chain.measure)} in {explain.counted(into, 'movement')}. "
+            f"Left: {explain.chips(left, chain.measure)} in {explain.counted(out, 'movement')}.",
+            f"Book at the end: {explain.chips(reading.balances.book[at], chain.measure)}.",
             f"Count: {claim_label(count.claim, count.amount)}.",
             f"The book was declared whole: {declared}.",
         ),

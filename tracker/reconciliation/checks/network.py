@@ -196,11 +196,13 @@ class _Judged:
             else "most likely unrecorded flow" if first.kind == "node" else "most likely wrong"
         )  # fmt: skip
         amount = self._amount(first)
-        magnitude = explain.magnitude(first.size, h100e, sq)
+        names = self._names(suspicion)
+        unit = names[first.who].unit
+        magnitude = explain.magnitude(first.size, h100e, sq, unit)
         told = story(
             self._compared(),
             suspicion,
-            self._names(suspicion),
+            names,
             fit,
             magnitude,
             self._beside(suspicion),
@@ -211,7 +213,7 @@ class _Judged:
         return finding(
             check=CODE, area=area, scope=scopes.key(scope), period=PERIOD, period_end=self.books.as_of,
             counterpart=_short(key, KEY_LIMIT), verdict=verdict,
-            headline=headline(suspicion, self._names(suspicion)),
+            unit=unit, headline=headline(suspicion, names),
             expected=amount.mu - first.size if amount else 0.0, reported=amount.mu if amount else None, gap=first.size,
             sigma=sigma, statistic=first.statistic, p=fit.p, threshold=critical_gamma(fit.dof, self.parameters.alpha),
             family=FAMILY, is_finding=is_finding, gap_h100e=h100e[0] if h100e else None, sq=sq, mdg=mdg,
@@ -317,7 +319,8 @@ class _Judged:
         flows = {flow for row in balances for flow in row.terms}
         rows = [row for row in self.network.reports if row.id not in but and flows & set(row.terms)]
         rows.sort(key=lambda row: (-row.amount.mu, row.id))
-        return tuple(Named(self.whole.entries[row.id].label, row.amount) for row in rows[:SHOWN])
+        entries = self.whole.entries
+        return tuple(Named(entries[row.id].label, row.amount, entries[row.id].unit) for row in rows[:SHOWN])
 
     def _beside(self, suspicion: Suspicion) -> tuple[Named, ...]:
         """What else is reported about the places that the alternatives are about."""
@@ -343,7 +346,7 @@ class _Judged:
                 names[row.who] = Named(f"{place.name}, {place.scope.name}, {_when(place.days)}")
             else:
                 entry = self.whole.entries[row.id]
-                names[row.who] = Named(entry.label, self._amount(row))
+                names[row.who] = Named(entry.label, self._amount(row), entry.unit)
         return names
 
     def _evidence(self, suspicion: Suspicion) -> Iterator[Evidence]:
@@ -444,7 +447,8 @@ def _sum(
     """A weighted sum of estimated flows; its error only where it is one flow (errors of several are not independent)."""
     numbers = [(factor, index[name]) for name, factor in sorted(terms.items())]
     value = sum(factor * float(values[number]) for factor, number in numbers)
-    return value, float(spread[numbers[0][1]]) if len(numbers) == 1 else float("nan")
+    factor, number = numbers[0]
+    return value, factor * float(spread[number]) if len(numbers) == 1 else float("nan")
 
 
 def _when(days: Period) -> str:
