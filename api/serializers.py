@@ -1178,6 +1178,49 @@ class Priorities(serializers.Serializer):
     priorities = PriorityShown(many=True)
 
 
+class Ends(serializers.Serializer):
+    """A figure read twice: with the least, and with the most, that chips told by a family's name alone may count."""
+
+    low = serializers.FloatField()
+    high = serializers.FloatField()
+
+
+class SummedMonth(serializers.Serializer):
+    """book = opening + receipts + production - dispatches - exits; the low book takes the low of what came in and the high of
+    what went out. A month in which nothing moved has no row: the book before stands."""
+
+    month = serializers.DateField()
+    opening = Ends()
+    receipts = Ends()
+    production = Ends()
+    dispatches = Ends()
+    exits = Ends()
+    book = Ends()
+    sigma = serializers.FloatField(help_text="Standard deviation of the book, an upper bound.")
+    close = Ends(allow_null=True, help_text="Inventory, where all kinds that hold anything were counted.")
+    muf = Ends(allow_null=True, help_text="Book less inventory.")
+    lines = serializers.IntegerField(help_text="Shipment lines that move the month's books.")
+    kinds = serializers.IntegerField(help_text="Books added up.")
+    at_least = serializers.BooleanField(help_text="Some of it was reported only as 'at least'.")
+
+
+class SummedPart(serializers.Serializer):
+    scope = serializers.CharField()
+    name = serializers.CharField()
+    worth = Ends(allow_null=True, help_text="What one chip counts in the sum; null: not known, left out.")
+
+
+class BookSumShown(serializers.Serializer):
+    """Books of one area added up. Nothing of it is stored: it is made of the run's cells."""
+
+    run = serializers.CharField()
+    area = serializers.CharField()
+    scope = serializers.CharField()
+    unit = serializers.CharField(help_text="chips, or H100-equivalents (chips x TPP / 15,832).")
+    parts = SummedPart(many=True)
+    months = SummedMonth(many=True)
+
+
 class FindingTree(serializers.Serializer):
     """What a finding rests on, as its run read the ledger."""
 

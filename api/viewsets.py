@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django_filters.rest_framework import DjangoFilterBackend
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers as drf
 from rest_framework.authentication import BasicAuthentication, SessionAuthentication
 from rest_framework.decorators import action
@@ -34,6 +34,7 @@ from tracker.core.addresses import finding_tree_data, record_data
 from tracker.judgement.services import explain, kept_comparison
 from tracker.organizations.models import OrganizationQuerySet
 from tracker.provenance.querysets import MOST_ROWS, ROWS, finding_tree, findings
+from tracker.provenance.sums.querysets import H100E, BookSum, book_sum
 from tracker.reconciliation.priorities import Priority
 from tracker.reconciliation.services import cancel_run
 from tracker.reconciliation.tree import as_dict, digest
@@ -547,10 +548,44 @@ class Runs(Resource):
             {"run": run.key, "priorities": [_priority(line, run) for line in priorities(run, limit)]}
         )
 
+    @extend_schema(
+        responses=serializers.BookSumShown,
+        parameters=[
+            OpenApiParameter("area", str, required=True, description="E.g. `country:CN`, `site:colossus-1`, `world`."),
+            OpenApiParameter("scope", str, description="`h100e` (default), or the key of a family."),
+        ],
+    )  # fmt: skip
+    @action(detail=True, url_path="book-sums", filter_backends=(), pagination_class=None)
+    def book_sums(self, request: Request, pk: str) -> Response:
+        """The books of one area added up month by month: all chips in H100-equivalents, or the chips of a family."""
+        parameters.refuse_unknown(request, ["area", "scope", "format"], versioned=False)
+        run = models.ReconciliationRun.objects.get(pk=self.record(pk, self.plan)["id"])
+        area, scope = request.query_params.get("area", ""), request.query_params.get("scope", H100E)
+        finished = run.status == models.ReconciliationRun.Status.FINISHED
+        found = book_sum(run, area[:100], scope[:100]) if finished else None
+        if found is None:
+            raise NotFound(
+                f"Run {run.key} keeps no book of the area {area!r} that could be added up to {scope!r}. Areas are named as in "
+                "`cells` (`country:CN`); the scope is h100e or the key of a family (`family:h100-any`)."
+            )
+        return Response(serializers.BookSumShown({"run": run.key, "area": area, **_book_sum(found)}).data)
+
     def _accepted(self, key: str) -> Response:
         record = self.record(key, self.plan)
         self.complete(record)
         return Response(record, status=202, headers={"Location": record["api_url"]})
+
+
+def _book_sum(found: BookSum) -> dict[str, Any]:
+    parts = ({"scope": one.key, "name": one.name, "worth": _range(one.worth)} for one in found.parts)
+    return {
+        "scope": found.scope, "unit": found.unit, "parts": list(parts),
+        "months": [asdict(one.sums) | {"month": one.day} for one in found.months],
+    }  # fmt: skip
+
+
+def _range(worth: tuple[float, float] | None) -> dict[str, float] | None:
+    return worth and {"low": worth[0], "high": worth[1]}
 
 
 def _priority(line: Priority, run: models.ReconciliationRun) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tracker.core.addresses import instant
 from tracker.core.countries import COUNTRIES
 from tracker.models import BalanceArea, BalanceScope, ReconciliationRun
 from tracker.provenance import querysets
+from tracker.provenance.sums.querysets import book_sum, sums_of
 from tracker.reports.querysets import Reading, plug_line
 from tracker.web.evidence import asked_place, for_readers
 
@@ -58,10 +59,23 @@ def area(request: HttpRequest, run: str, area: str) -> HttpResponse:
     """The books of one area: one for each chip, or family where lines name no chip."""
     found, place = _run(run), get_object_or_404(BalanceArea, key=area)
     plugs = [plug_line(plug, found.as_known_at) for plug in querysets.plugs_of(found, place)]
-    context = {"run": found, "area": area, "books": querysets.books_of(found, area), "plugs": plugs} | _names(
-        found, area
-    )
-    return render(request, "tracker/books_area.html", context)
+    context = {
+        "run": found, "area": area, "books": querysets.books_of(found, area), "plugs": plugs,
+        "sums": [one for key in sums_of(found, area) if (one := book_sum(found, area, key))],
+    }  # fmt: skip
+    return render(request, "tracker/books_area.html", context | _names(found, area))
+
+
+@require_safe
+@for_readers
+def added_up(request: HttpRequest, run: str, area: str, scope: str) -> HttpResponse:
+    """The months of an area's books added up: ``h100e`` for all chips in H100-equivalents, or a family with its members."""
+    found, place = _run(run), get_object_or_404(BalanceArea, key=area)
+    total = book_sum(found, place.key, scope)
+    if total is None:
+        raise Http404(f"Run {found.key} keeps no book of {area} that could be added up to {scope}.")
+    context = {"run": found, "area": area, "total": total, "known_at": instant(found.as_known_at)}
+    return render(request, "tracker/book_sum.html", context | _names(found, area))
 
 
 @require_safe

@@ -14,6 +14,7 @@ urlpatterns = [
     path("reports/<slug:key>.csv", views.report_csv, name="report-csv"),
     path("cells/<slug:run>/", books.areas, name="books"),
     path("cells/<slug:run>/<str:area>/", books.area, name="books-of-area"),
+    path("cells/<slug:run>/<str:area>/sum/<str:scope>/", books.added_up, name="book-sum"),
     path("cells/<slug:run>/<str:area>/<str:scope>/", books.book, name="book"),
     path("cells/<slug:run>/<str:area>/<str:scope>/<slug:month>/", books.lines, name="book-lines"),
     path("lines/<slug:run>/", books.movements, name="lines"),
