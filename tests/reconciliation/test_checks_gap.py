@@ -426,3 +426,9 @@ def test_a_licence_in_either_measure_covers_a_claim_in_h100_equivalents():
     claim, line = cast.claim(60000, scope=cast.MIXED, **H100E), cast.movement(10000)
     found = only(claim, line, cast.licence(8000, scope=cast.TWO), cast.licence(500, scope=None, **H100E))
     assert found.numbers["licensed"] == 0.5 * 8000 + 500
+
+
+def test_a_figure_in_h100_equivalents_that_is_not_compared_is_still_told_in_those():
+    found = only(cast.claim(900, status="planned", scope=cast.MIXED, **H100E))
+    assert (found.verdict, found.unit, found.reported) == ("beside the ledger", "H100-equivalents", 900)
+    assert "900 H100-equivalents" in found.headline

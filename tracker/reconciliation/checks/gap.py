@@ -210,7 +210,8 @@ def _beside(claim: ClaimRow, area: Area | None, amount: Quantity | None, verdict
     )  # fmt: skip
     return finding(
         check=CODE, area=area.key if area else "none", scope=scopes.key(claim.scope), period=explain.when(claim.period),
-        counterpart=claim.slug, verdict=verdict, headline=f"{said}{place}, {claim.status}: {verdict}",
+        counterpart=claim.slug,
+        unit=measure(claim.reported), verdict=verdict, headline=f"{said}{place}, {claim.status}: {verdict}",
         reported=amount.mu if amount else None, severity="info", weakest_grade=claim.reported.grade,
         sections=explain.sections(story), evidence=(Evidence(claim.ref, "claim", label),),
     )  # fmt: skip
