@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.test.utils import override_settings
+from hypothesis import HealthCheck
+from hypothesis import settings as drawing
 
 from config import embedded
+
+# How fast examples are drawn says something of the machine and what else it does, and nothing of the code.
+drawing.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+drawing.load_profile("unhurried")
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",

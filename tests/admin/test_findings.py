@@ -81,6 +81,37 @@ def test_several_are_resolved_at_once_with_one_explanation(reviewer):
     assert set(Discrepancy.objects.filter(state="resolved")) == set(rows[:2])
 
 
+def test_what_a_run_found_anew_meanwhile_is_not_resolved_by_what_was_shown_before(reviewer, found):
+    """The page says which finding it shows; the dialog takes it along (htmx), and the list shows each with its own."""
+    page = reviewer.get(reverse("admin:tracker_discrepancy_change", args=[found.pk])).content.decode()
+    shown = found.latest_id
+    assert f'id="shown-finding" name="shown" value="{shown}"' in page
+    assert 'hx-include="#shown-finding"' in page
+    later = factories.finding(factories.run("synthetic-later"), gap=900.0)
+    assert later.discrepancy == found
+    address = reverse("admin:tracker_discrepancy_resolve_one", args=[found.pk])
+    chosen = {"action": "resolve_selected", "_selected_action": [found.pk], "shown": f"{found.pk}:{shown}"}
+    for url, data in (
+        (f"{address}?shown={shown}", {"_form_submitted": "on"}),
+        (reverse(LIST), chosen | {"apply": "1", "_form_submitted": "True"}),
+    ):
+        reviewer.post(url, data | CLOSING)
+        found.refresh_from_db()
+        assert found.state == "new"
+        assert "was found anew by run synthetic-later" in reviewer.get(reverse(LIST)).content.decode()
+    reviewer.post(f"{address}?shown={later.pk}", {"_form_submitted": "on", **CLOSING})
+    found.refresh_from_db()
+    assert found.state == "resolved"
+
+
+def test_the_list_asks_with_the_findings_that_it_shows(reviewer, found):
+    data = {"action": "resolve_selected", "_selected_action": [found.pk], "index": "0"}
+    assert (
+        f'name="shown" value="{found.pk}:{found.latest_id}"'
+        in reviewer.post(reverse(LIST), data).content.decode()
+    )
+
+
 def test_a_resolved_discrepancy_can_be_opened_again_and_the_closing_stays_readable(reviewer, found):
     decide(reviewer, found, "resolve_one", **CLOSING)
     decide(reviewer, found, "reopen_one", reason="The carrier gives another date.")

@@ -14,11 +14,20 @@ from hypothesis import strategies as st
 
 from tests import factories
 from tracker.core.period import Period, quarter
-from tracker.models import Claim, Discrepancy, Shipment, Source
-from tracker.reconciliation import lifecycle, services
+from tracker.models import Claim, DataCenter, Discrepancy, Shipment, Source
+from tracker.proof.services import prove
+from tracker.reconciliation import lifecycle, result, services
 from tracker.reconciliation.closing import services as closing
 from tracker.reconciliation.explain import when
-from tracker.reconciliation.lifecycle import Seen, due_on, is_overdue, last_day, next_state
+from tracker.reconciliation.lifecycle import (
+    Basis,
+    Seen,
+    due_on,
+    is_overdue,
+    last_day,
+    next_state,
+    rests_on_another_ledger,
+)
 from tracker.reviews.services import events, reopen, resolve
 
 SEEN = Seen("a", "not accounted for", 400.0)
@@ -60,10 +69,25 @@ def test_what_was_below_the_threshold_stays_there_or_comes_back():
 )
 def test_what_is_resolved_opens_by_its_records_and_by_nothing_else(evidence, verdict, gap):
     now = Seen(evidence, verdict, gap)
-    assert (next_state("resolved", SEEN, now, "a") == "resolved") == (evidence == "a")
-    assert next_state("resolved", SEEN, replace(now, corrected=True), "a") == "reopened"
-    assert next_state("new", now, replace(now, corrected=True)) == "persisting"
-    assert next_state("resolved", SEEN, None, "a") == "resolved"
+    assert next_state("resolved", SEEN, now) == "resolved"
+    assert next_state("resolved", SEEN, now, written=True) == "reopened"
+    assert next_state("new", now, now, written=True) == "persisting"
+    assert next_state("resolved", SEEN, None, written=True) == "resolved"
+
+
+@pytest.mark.parametrize(
+    ("other", "daily", "tells"),
+    [
+        ({"figures": (1.0, 3.0)}, True, True),
+        ({"figures": (1.0, 3.0), "by": ("other",)}, False, False),
+        ({"figures": (1.0, 3.0), "day": date(2026, 3, 2)}, True, False),
+        ({"figures": (1.0, 3.0), "day": date(2026, 3, 2)}, False, True),
+        ({"day": date(2026, 3, 2)}, False, False),
+    ],
+)
+def test_figures_tell_of_records_where_nothing_else_can_have_moved_them(other, daily, tells):
+    before = Basis((1.0, 2.0), ("parameters", "code"), date(2026, 3, 1))
+    assert rests_on_another_ledger(before, replace(before, **other), moves_with_the_day=daily) == tells
 
 
 @given(st.dates(date(1900, 1, 1), date(2200, 1, 1)), st.integers(0, 900))
@@ -122,11 +146,14 @@ def test_the_database_moves_discrepancies_on_as_the_method_does():
             for row, sight in zip((before, now), pair, strict=True)
         ]  # fmt: skip
         Discrepancy.objects.filter(id=one.id).update(latest=told[0])
-        expected[one.id] = next_state(state, *pair, resolved.get("resolved_evidence_sha256", ""))
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT discrepancy_id, after FROM ({closing._NEXT}) n", {"run": now.id, "records": "synthetic"}
+        # without a sight before, nothing is left of what it was resolved on but the digest
+        written = pair[1] is not None and (
+            pair[0].gap != pair[1].gap if pair[0] is not None else pair[1].evidence != "a"
         )
+        expected[one.id] = next_state(state, *pair, written=written)
+    given = {"run": now.id, "records": "synthetic", "daily": []}
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT discrepancy_id, after FROM ({closing._NEXT}) n", given)
         assert dict(cursor.fetchall()) == expected
     assert set(expected.values()) == {*STATES} - {"new"}
 
@@ -164,6 +191,10 @@ def run(**given):
 
 def found(area="site:synthetic-site"):
     return Discrepancy.objects.get(check_code="GAP", area=area)
+
+
+def proven():
+    return prove("synthetic operator", only=["links", "lives"]).breached == 0
 
 
 def close(item):
@@ -268,6 +299,72 @@ def test_another_number_of_tests_in_the_run_does_not_open_it(item, chip):
     assert found().state == "resolved"
 
 
+def test_a_changed_parameter_does_not_open_it(item):
+    """The figures move with it, and so may the records that are near enough to be named."""
+    close(item)
+    factories.method_parameter("grade_rel_sd", {"A": 0.01, "B": 0.02, "C": 0.09, "D": 0.25, "E": 0.5})
+    again = run().findings.get(key=item.key)
+    assert again.sigma != item.latest.sigma
+    assert found().state == "resolved"
+
+
+def test_a_line_that_was_entered_since_and_joins_it_opens_it(item):
+    close(item)
+    line = Shipment.objects.get(reference="synthetic-site-line")
+    factories.shipment(
+        "synthetic-site-more", chip=line.chip, quantity=10, destination=line.destination, grade="B"
+    )
+    run()
+    assert found().state == "reopened"
+
+
+def test_a_line_that_was_withdrawn_opens_it(item):
+    line = Shipment.objects.get(reference="synthetic-site-line")
+    more = factories.shipment(
+        "synthetic-site-more", chip=line.chip, quantity=10, destination=line.destination, grade="B"
+    )
+    run()
+    close(found())
+    pk = more.pk
+    more.delete()
+    run()
+    assert found().state == "reopened"
+    assert f"shipment {pk}: no longer read" in events(found()).first().words
+
+
+def test_a_line_behind_a_sum_that_is_not_named_opens_it_though_no_named_record_changed(item, monkeypatch):
+    line = Shipment.objects.get(reference="synthetic-site-line")
+    for number in range(12):
+        factories.shipment(
+            f"synthetic-small-{number}", chip=line.chip, quantity=10, destination=line.destination, grade="B"
+        )
+    monkeypatch.setattr(result, "EVIDENCE_BOUND", 6)
+    monkeypatch.setattr(result, "MOST_EVIDENCE", 3)
+    run()
+    before = found().latest
+    named = set(before.evidence.filter(model_name="shipment").values_list("object_id", flat=True))
+    close(found())
+    run()
+    assert found().state == "resolved"
+    small = Shipment.objects.exclude(pk__in=named).filter(reference__startswith="synthetic-small").first()
+    Shipment.objects.filter(pk=small.pk).update(quantity=9)
+    after = run().findings.get(key=item.key)
+    assert after.evidence_sha256 == before.evidence_sha256
+    assert found().state == "reopened"
+    assert (
+        "not named one by one (the difference was 2,580 chips and is 2,581 chips)"
+        in events(found()).first().words
+    )
+
+
+def test_a_run_of_an_earlier_day_changes_no_state(item):
+    Shipment.objects.filter(reference="synthetic-site-line").update(quantity=2200)
+    run(as_of=item.first_run.as_of - timedelta(days=30))
+    assert found().state == "new"
+    run()
+    assert found().state == "changed"
+
+
 def test_what_a_person_opened_again_is_told_apart_from_what_opened_by_itself(item):
     close(item)
     reopen(found(), User.objects.get(), "The count was of another hall.")
@@ -290,3 +387,48 @@ def test_the_days_for_resolving_are_a_parameter_of_the_method(chip):
     site(chip, "synthetic-site", claimed=5000, received=2300)
     run()
     assert found().due_on == date(2026, 3, 2)
+
+
+def test_what_is_renamed_keeps_its_identity_and_its_resolution(item, chip):
+    close(item)
+    first, old = item.first_run, item.key
+    DataCenter.objects.filter(slug="synthetic-site").update(slug="synthetic-campus")
+    Claim.objects.filter(slug="synthetic-site-claim").update(slug="synthetic-campus-claim")
+    run()
+    again = found("site:synthetic-campus")
+    assert (again.pk, again.counterpart) == (item.pk, "synthetic-campus-claim")
+    assert Discrepancy.objects.filter(check_code="GAP").count() == 1
+    # the claim it rests on has another version, which a reader may want to look at; who found it first stays known
+    assert (again.state, again.first_run) == ("reopened", first)
+    (told,) = events(again).filter(what="name")
+    assert (told.before, told.after) == (old, again.key)
+    assert "Called site:synthetic-site, chip:synthetic-h, synthetic-site-claim until then." in told.words
+    assert proven()
+    repeated = services.repeat_run(first, "synthetic analyst")
+    services.finish_here(repeated.id)
+    assert repeated.findings.get(key=old).discrepancy == again
+    assert proven()
+
+
+def test_two_that_exchange_their_names_exchange_their_identities(item, chip):
+    site(chip, "synthetic-other", claimed=4000, received=100)
+    run()
+    other = found("site:synthetic-other")
+    DataCenter.objects.filter(slug="synthetic-site").update(slug="synthetic-between")
+    DataCenter.objects.filter(slug="synthetic-other").update(slug="synthetic-site")
+    DataCenter.objects.filter(slug="synthetic-between").update(slug="synthetic-other")
+    run()
+    assert (found("site:synthetic-other").pk, found("site:synthetic-site").pk) == (item.pk, other.pk)
+
+
+def test_a_new_name_that_has_a_discrepancy_of_its_own_leaves_the_old_one(item, chip):
+    site(chip, "synthetic-other", claimed=4000, received=100)
+    run()
+    other = found("site:synthetic-other")
+    Claim.objects.filter(slug="synthetic-other-claim").delete()
+    Claim.objects.filter(slug="synthetic-site-claim").update(slug="synthetic-other-claim")
+    DataCenter.objects.filter(slug="synthetic-other").update(slug="synthetic-gone")
+    DataCenter.objects.filter(slug="synthetic-site").update(slug="synthetic-other")
+    run()
+    assert Discrepancy.objects.filter(check_code="GAP").count() == 2
+    assert {found("site:synthetic-other").pk, found("site:synthetic-gone").pk} == {item.pk, other.pk}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django import forms
@@ -285,6 +286,10 @@ def _sentence(label: str, help_text: str) -> forms.CharField:
     )
 
 
+_SHOWN = re.compile(r"\d{1,18}:\d{1,18}")
+"""A discrepancy, and the finding of it that was shown."""
+
+
 class ResolveForm(BaseDialogForm):
     reason = forms.ChoiceField(
         label="Reason",
@@ -551,16 +556,17 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
             "form_class": ResolveForm,
             "form_submit_text": "Resolve",
         },
+        attrs={"hx-include": "#shown-finding"},
     )
     def resolve_one(self, request: HttpRequest, form: ResolveForm, object_id: str) -> HttpResponse:
-        data = form.cleaned_data
+        data, shown = form.cleaned_data, request.GET.get("shown", "")
         return self._decide(
-            request,
-            form,
-            object_id,
-            lambda row: resolve(row, signed_in(request), data["reason"], data["resolution"]),
+            request, form, object_id,
+            lambda row: resolve(
+                row, signed_in(request), data["reason"], data["resolution"], shown=int(shown) if shown.isdigit() else None
+            ),
             "Resolved.",
-        )
+        )  # fmt: skip
 
     @action(
         description="Reopen",
@@ -636,12 +642,16 @@ class DiscrepancyAdmin(ReadOnlyAdmin):
         """Ask once for a reason and a sentence, then close each; those that cannot be closed are named."""
         form = ResolveForm(data=request.POST if "apply" in request.POST else None, request=request)
         if "apply" in request.POST and form.is_valid():
-            closed = 0
+            closed, data = 0, form.cleaned_data
+            shown = dict(
+                pair.split(":", 1) for pair in request.POST.getlist("shown") if _SHOWN.fullmatch(pair)
+            )
             for row in queryset:
+                seen = shown.get(str(row.pk))
                 try:
                     resolve(
-                        row, signed_in(request), form.cleaned_data["reason"], form.cleaned_data["resolution"]
-                    )
+                        row, signed_in(request), data["reason"], data["resolution"], shown=int(seen) if seen else None
+                    )  # fmt: skip
                     closed += 1
                 except TrackerError as error:
                     self.message_user(request, str(error), messages.ERROR)

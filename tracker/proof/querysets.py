@@ -291,13 +291,17 @@ def counts(since: datetime | None) -> Looked:
 
 
 def links(since: datetime | None) -> Looked:
-    """Findings of finished runs: the discrepancy each belongs to has its key."""
+    """Findings of finished runs: the discrepancy each belongs to has its key, or had it before something was renamed."""
     recent, given = _finished_since(since)
     of = (
         f"FROM tracker_finding f {FINISHED} LEFT JOIN tracker_discrepancy d ON d.id = f.discrepancy_id"
         f" WHERE f.discrepancy_id IS NOT NULL{recent}"
     )
     bad = f"SELECT f.id, coalesce(d.key, 'no such row'), f.key, r.key {of} AND d.key IS DISTINCT FROM f.key"
+    bad += (
+        " AND NOT EXISTS (SELECT FROM tracker_discrepancyevent n WHERE n.discrepancy_id = d.id AND n.what = 'name'"
+        " AND n.before = f.key)"
+    )
 
     def breach(pk: int, stored: str, key: str, run: str) -> Breach:
         return Breach(

@@ -1,16 +1,17 @@
 """The life of a discrepancy over the runs that look for it: its state, its age, the day by which it should be resolved.
 
 One thing that does not add up keeps one identity (``Finding.key``) whatever run sees it. A run moves its state on; people resolve
-it. What is resolved opens again by itself when a record it rests on, or its source, changed, and only then: neither a record
-elsewhere nor the number of other tests in a run (docs/method.md, section 4) can open it.
+it. What is resolved opens again by itself when a record it rests on was entered, corrected or withdrawn, or its source corrected,
+and only then: neither a record elsewhere nor a parameter, another day or the number of other tests in a run can open it
+(docs/method.md, section 4).
 """
 
 from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 NEW, PERSISTING, CHANGED, BELOW = "new", "persisting", "changed", "below threshold"
@@ -27,34 +28,52 @@ _QUARTER, _YEAR = re.compile(r"(\d{4})Q([1-4])"), re.compile(r"(\d{4})")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a run saw of a discrepancy. ``evidence``: digest over the record versions that it rests on. ``corrected``: the source
-    behind one of them was corrected after the discrepancy had been resolved."""
+    """What a run saw of a discrepancy. ``evidence``: digest over the record versions that it names."""
 
     evidence: str
     verdict: str
     gap: float | None
-    corrected: bool = field(default=False, compare=False)
 
 
-def next_state(state: str, before: Seen | None, now: Seen | None, resolved_on: str = "") -> str:
+def next_state(state: str, before: Seen | None, now: Seen | None, *, written: bool = False) -> str:
     """The state after a run that saw ``now`` (None: nothing above the threshold), the one before having seen ``before``.
 
-    ``resolved_on``: digest of the evidence on which it was resolved, if it was.
+    ``written``: whether a record that it rests on, then or now, was entered, corrected or withdrawn in between
+    (:func:`rests_on_another_ledger`).
 
     >>> seen = Seen("a", "not accounted for", 400.0)
     >>> next_state(NEW, seen, seen), next_state(PERSISTING, seen, None), next_state(BELOW, seen, seen)
     ('persisting', 'below threshold', 'back')
-    >>> next_state(RESOLVED, seen, seen, "a"), next_state(RESOLVED, seen, Seen("b", "not accounted for", 400.0), "a")
+    >>> next_state(RESOLVED, seen, Seen("b", "not accounted for", 1.0)), next_state(RESOLVED, seen, seen, written=True)
     ('resolved', 'reopened')
     """
     if state == RESOLVED:
-        stands = now is None or (now.evidence == resolved_on and not now.corrected)
-        return RESOLVED if stands else REOPENED
+        return REOPENED if now is not None and written else RESOLVED
     if now is None:
         return BELOW
     if state == BELOW:
         return BACK
     return PERSISTING if now == before else CHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a finding was made of. ``figures``: both sides, their difference and its error. ``by``: parameters, rules and code
+    that the run had; ``day``: for which its books were drawn up."""
+
+    figures: tuple[float | None, ...]
+    by: tuple[str, ...]
+    day: date
+
+
+def rests_on_another_ledger(before: Basis, now: Basis, *, moves_with_the_day: bool) -> bool:
+    """Whether figures differ although only a record can have moved them: one behind a sum that names its largest lines.
+
+    A finding follows from records, parameters, rules, code and, of some checks (``moves_with_the_day``), the day. Where one of
+    the others changed too, figures tell nothing of records.
+    """
+    same_day = before.day == now.day or not moves_with_the_day
+    return before.figures != now.figures and before.by == now.by and same_day
 
 
 def last_day(period: str) -> date | None:
@@ -95,6 +114,32 @@ def due_on(period_end: date | None, opened_on: date, timeliness_days: int) -> da
 def is_overdue(due: date | None, state: str, on: date) -> bool:
     """Whether a discrepancy is still open on a day after the one by which it should have been resolved."""
     return due is not None and due < on and state not in OVER
+
+
+Renames = Mapping[str, Mapping[str, str]]
+"""Kind of what is named (site, org, chip, family, claim) -> old name -> new name."""
+_BY_KIND = {"group": "org"}  # a group is called by its ultimate parent
+_NAME = re.compile(r"[\w-]+")
+
+
+def renamed(key: str, renames: Renames) -> str:
+    """The key of an area or scope (``site:old``) by its new name.
+
+    >>> renamed("group:a", {"org": {"a": "b"}}), renamed("site:a", {"org": {"a": "b"}})
+    ('group:b', 'site:a')
+    """
+    kind, _, name = key.partition(":")
+    return f"{kind}:{renames.get(_BY_KIND.get(kind, kind), {}).get(name, name)}" if name else key
+
+
+def renamed_in(words: str, renames: Renames) -> str:
+    """Words that call things by their names, by the new ones; all at once, so that two may exchange their names.
+
+    >>> renamed_in("a > b-c | a-b", {"org": {"a": "b"}, "claim": {"b-c": "a"}})
+    'b > a | a-b'
+    """
+    names = {old: new for by_name in renames.values() for old, new in by_name.items()}
+    return _NAME.sub(lambda found: names.get(found[0], found[0]), words)
 
 
 def record_changes(before: Collection[RecordVersionKey], after: Collection[RecordVersionKey]) -> list[str]:

@@ -252,11 +252,13 @@ class DiscrepancyNote(models.Model):
 
 
 class DiscrepancyEvent(models.Model):
-    """A change in the life of a discrepancy: of its state or of who looks into it. Written once, by a run or a person."""
+    """A change in the life of a discrepancy: of its state, of who looks into it, or of the names in its identity. Written once,
+    by a run or a person."""
 
     class What(models.TextChoices):
         STATE = "state", "state"
         ASSIGNEE = "assignee", "assignee"
+        NAME = "name", "name (key of its identity)"
 
     discrepancy = models.ForeignKey(Discrepancy, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(auto_now_add=True)

@@ -2,7 +2,8 @@
 
 A module brings ``CODE``, ``TITLE``, ``FAMILY`` (name of its group of tests for the control of false
 alarms, or None), ``PARTITION`` and ``find(books, parameters)``; optionally ``CASES``, kinds of worked
-cases it can compute. Its docstring is its page in the documentation. To add a check, add a module.
+cases it can compute, and ``MOVES_WITH_THE_DAY``, whether the day of the run enters its figures. Its
+docstring is its page in the documentation. To add a check, add a module.
 
 ``PARTITION`` says what the books handed to ``find`` must hold together:
 
@@ -61,6 +62,7 @@ class Check:
     find: Callable[[Books, Parameters], list[Finding]]
     cases: Mapping[str, CaseFunction]
     documentation: str
+    moves_with_the_day: bool
 
 
 @cache
@@ -92,6 +94,7 @@ def _check(name: str) -> Check:
             f"{module.__name__}: PARTITION is {module.PARTITION!r}, not one of {', '.join(PARTITIONS)}"
         )
     cases = dict(getattr(module, "CASES", {}))
+    moves = getattr(module, "MOVES_WITH_THE_DAY", False)
     return Check(
-        module.CODE, module.TITLE, module.FAMILY, module.PARTITION, module.find, cases, module.__doc__
+        module.CODE, module.TITLE, module.FAMILY, module.PARTITION, module.find, cases, module.__doc__, moves
     )

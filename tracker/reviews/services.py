@@ -27,13 +27,16 @@ SENTENCE_WORDS = 3
 """Fewer words than this explain nothing to a later reader."""
 
 
-def resolve(discrepancy: Discrepancy, actor: AbstractUser, reason: str, resolution: str) -> Discrepancy:
+def resolve(
+    discrepancy: Discrepancy, actor: AbstractUser, reason: str, resolution: str, *, shown: int | None = None
+) -> Discrepancy:
     """Close a discrepancy for one of the reasons of :class:`Discrepancy.Reason`, with a sentence that a reader can follow.
 
-    It stays closed until a record it rests on changes. The decision is kept in its history.
+    It stays closed until a record it rests on changes. The decision is kept in its history. ``shown``: the finding that whoever
+    decides was looking at, if that is known.
 
     Raises:
-        BadInput: an unknown reason, no sentence, or a discrepancy that is closed already.
+        BadInput: an unknown reason, no sentence, a discrepancy that is closed already, or one that a run found anew since.
     """
     resolution = resolution.strip()
     if reason not in Discrepancy.Reason.values:
@@ -46,6 +49,11 @@ def resolve(discrepancy: Discrepancy, actor: AbstractUser, reason: str, resoluti
         row = _locked(discrepancy)
         if row.state == Discrepancy.State.RESOLVED:
             raise BadInput(f"{row} was resolved by {row.resolved_by} already; reopen it first.")
+        if shown is not None and row.latest_id != shown:
+            run = f"by run {row.latest.run.key}" if row.latest else "otherwise"
+            raise BadInput(
+                f"{row} was found anew {run} since it was shown; look at it again and decide then."
+            )
         before = row.state
         row.state, row.reason, row.resolution = Discrepancy.State.RESOLVED, reason, resolution
         row.resolved_by, row.resolved_at = actor.get_username(), timezone.now()
@@ -149,7 +157,7 @@ def life_of(discrepancy_id: int) -> dict[str, Any]:
 
 def _locked(discrepancy: Discrepancy) -> Discrepancy:
     """The row as it stands now, held until the end of the transaction: two people may decide at once."""
-    rows = Discrepancy.objects.select_for_update(of=("self",)).select_related("latest", "assignee")
+    rows = Discrepancy.objects.select_for_update(of=("self",)).select_related("latest__run", "assignee")
     return rows.get(pk=discrepancy.pk)
 
 

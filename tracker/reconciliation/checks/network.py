@@ -74,6 +74,7 @@ CODE = "NET"
 TITLE = "Reports of a network against one another"
 FAMILY = "NET"
 PARTITION = "network"
+MOVES_WITH_THE_DAY = True
 
 FORMULA = "gamma = r' S^-1 r on rank S degrees of freedom; T = (h' S^-1 r)^2 / (h' S^-1 h); b = (h' S^-1 r) / (h' S^-1 h)"
 NAME_LIMIT, KEY_LIMIT = 120, 200

@@ -46,6 +46,7 @@ CODE = "RUNNING"
 TITLE = "Running balance below zero"
 FAMILY = None
 PARTITION = "lines"
+MOVES_WITH_THE_DAY = True
 
 FORMULA = "min over time of (receipts - dispatches); below 0 by more than 1.96 s"
 

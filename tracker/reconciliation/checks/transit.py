@@ -29,6 +29,7 @@ CODE = "TRANSIT"
 TITLE = "In transit for too long"
 FAMILY = None
 PARTITION = "lines"
+MOVES_WITH_THE_DAY = True
 
 FORMULA = "last possible day of shipping + 2 x lead time < day of the run"
 IN_TRANSIT = "in transit"

@@ -56,6 +56,7 @@ FAMILY = "TRANS"
 PERIOD = "last twelve months"
 """Moves with the day of the run; a period with dates would make another discrepancy of it each day."""
 PARTITION = "hub"
+MOVES_WITH_THE_DAY = True
 
 FORMULA = "orphan = inflow - outflow - growth of installed claims - growth of stock claims; z = orphan / s"
 Z_ORPHAN = 2.0

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import orjson
+from django.apps import apps
 from django.db import connection, transaction
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from tracker.balances.reading import Array
 from tracker.balances.services import finish_cells
 from tracker.claims.models import Claim
+from tracker.core.models import Versioned
 from tracker.core.period import quarter
-from tracker.reconciliation import lifecycle
+from tracker.reconciliation import explain, lifecycle
 from tracker.reconciliation.books import Finding as Found
 from tracker.reconciliation.books import Parameters
 from tracker.reconciliation.checks import srd
@@ -33,6 +35,7 @@ from tracker.reconciliation.findings.services import (
     save_findings,
     tell,
 )
+from tracker.reconciliation.identity.services import follow_renames, relink_renamed
 from tracker.reconciliation.lines.services import told_below_zero, wider_chains
 from tracker.reconciliation.models import (
     GOING,
@@ -327,7 +330,8 @@ def findings_digest(run: ReconciliationRun) -> str:
 
 
 def _advance_discrepancies(run: ReconciliationRun) -> None:
-    """Carry each discrepancy's life on. A run of the past (something later was published already) changes no state.
+    """Carry each discrepancy's life on. A run of the past (one known later, or of a later day, was published already) changes no
+    state.
 
     Most discrepancies stay what they were from one run to the next; the database tells those of which something is new.
     """
@@ -335,11 +339,11 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
     # one closing after the other from here on: each goes on from what the one before left
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LIVES_LOCK])
-    world = {"parameters__records": records}
-    later = ReconciliationRun.objects.filter(
-        status=ReconciliationRun.Status.FINISHED, as_known_at__gt=run.as_known_at, **world
-    ).exists()
+    present = Q(as_known_at__gt=run.as_known_at) | Q(as_of__gt=run.as_of, as_of__lte=timezone.now().date())
+    finished = ReconciliationRun.objects.filter(status=ReconciliationRun.Status.FINISHED)
+    later = finished.filter(present, parameters__records=records).exists()
     if not later:
+        follow_renames(run, records)
         _open_new(run, records)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -349,6 +353,7 @@ def _advance_discrepancies(run: ReconciliationRun) -> None:
             [run.id],
         )
     if later:
+        relink_renamed(run)
         return
     _move_on(run, records)
     with connection.cursor() as cursor:
@@ -395,11 +400,38 @@ WHERE e.finding_id = coalesce(f.evidence_of_id, f.id) AND s.version > 1 AND s.re
 """
 """The sources behind a finding ``f`` that were corrected since its discrepancy ``d`` was resolved, as known to the run."""
 
+_VERSIONED = [
+    str(model._meta.model_name)
+    for model in apps.get_app_config("tracker").get_models()
+    if issubclass(model, Versioned) and not model._meta.proxy
+]
+_STANDS_SINCE = "".join(
+    f" WHEN '{name}' THEN (SELECT recorded_at FROM tracker_{name} t WHERE t.id = e.object_id AND t.version = e.version)"
+    for name in _VERSIONED
+)
+_VERSION = "v.table_name = 'tracker_' || e.model_name AND v.object_id = e.object_id AND v.version = e.version"
+_WRITTEN = f"""
+(f.evidence_sha256 <> l.evidence_sha256 AND (
+  EXISTS (
+    SELECT FROM tracker_evidence e JOIN tracker_recordversion v ON {_VERSION}
+    WHERE e.finding_id = coalesce(l.evidence_of_id, l.id) AND v.superseded_at <= fr.as_known_at)
+  OR EXISTS (
+    SELECT FROM tracker_evidence e WHERE e.finding_id = coalesce(f.evidence_of_id, f.id) AND lr.as_known_at < coalesce(
+      CASE e.model_name{_STANDS_SINCE} END, (SELECT v.recorded_at FROM tracker_recordversion v WHERE {_VERSION})))
+)
+OR EXISTS ({_CORRECTED})
+OR (f.expected, f.reported, f.gap, f.sigma) IS DISTINCT FROM (l.expected, l.reported, l.gap, l.sigma)
+  AND (fr.parameters, fr.rule_set_sha256, fr.code_version) = (lr.parameters, lr.rule_set_sha256, lr.code_version)
+  AND (fr.as_of = lr.as_of OR f.check_code <> ALL(%(daily)s)))
+"""
+"""Whether a record that the finding ``f`` of the run ``fr``, or the finding ``l`` before it, rests on was entered, corrected or
+withdrawn between the two: one that they name, or one behind their sums (``lifecycle.rests_on_another_ledger``)."""
+
 _NEXT = f"""
 SELECT d.id AS discrepancy_id, d.key, f.id AS finding_id, d.state AS before, CASE
     WHEN d.state = 'resolved' THEN
-      CASE WHEN f.id IS NULL OR f.evidence_sha256 = d.resolved_evidence_sha256 AND NOT EXISTS ({_CORRECTED})
-        THEN 'resolved' ELSE 'reopened' END
+      CASE WHEN f.id IS NOT NULL AND coalesce({_WRITTEN}, f.evidence_sha256 <> d.resolved_evidence_sha256)
+        THEN 'reopened' ELSE 'resolved' END
     WHEN f.id IS NULL THEN 'below threshold'
     WHEN d.state = 'below threshold' THEN 'back'
     WHEN l.id IS NOT NULL AND (f.evidence_sha256, f.verdict) = (l.evidence_sha256, l.verdict)
@@ -409,6 +441,8 @@ FROM tracker_discrepancy d
 JOIN tracker_reconciliationrun r ON r.id = d.first_run_id AND r.parameters ->> 'records' = %(records)s
 LEFT JOIN tracker_finding l ON l.id = d.latest_id
 LEFT JOIN tracker_finding f ON f.run_id = %(run)s AND f.discrepancy_id = d.id
+LEFT JOIN tracker_reconciliationrun lr ON lr.id = l.run_id
+LEFT JOIN tracker_reconciliationrun fr ON fr.id = f.run_id
 WHERE d.first_run_id <> %(run)s
 """
 """What this run found of each discrepancy, and the state that it has because of it: ``lifecycle.next_state`` in SQL, because
@@ -432,7 +466,10 @@ SELECT discrepancy_id, %(at)s, '', %(key)s, '{DiscrepancyEvent.What.STATE}', bef
 
 def _move_on(run: ReconciliationRun, records: str) -> None:
     """The next state of the discrepancies of which this run says something new."""
-    given: dict[str, Any] = {"run": run.id, "records": records, "key": run.key, "at": timezone.now()}
+    daily = [check.code for check in checks() if check.moves_with_the_day]
+    given: dict[str, Any] = {
+        "run": run.id, "records": records, "key": run.key, "at": timezone.now(), "daily": daily,
+    }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, given)
         cursor.execute(_REOPENS, given)
@@ -475,9 +512,19 @@ def _reopened(run: ReconciliationRun, item: Discrepancy, now: Finding) -> Discre
             [now.pk, item.pk],
         )
         changes += [f"source {slug}: corrected, now version {version}" for slug, version in cursor.fetchall()]
-    named = "; ".join(changes[:NAMED_CHANGES]) or "versions changed between the last run and the closing"
+    named = "; ".join(changes[:NAMED_CHANGES]) or _figures_moved(item.latest, now)
     words = f"A record it rests on changed since it was resolved ({item.resolution}). Changed: {named}."
     return _event(run, item, item.state, Discrepancy.State.REOPENED, words)
+
+
+def _figures_moved(before: Finding | None, now: Finding) -> str:
+    """What is left to say where the record that changed stands behind a sum, and is not named."""
+    if before is None:
+        return "versions changed between the last run and the closing"
+    was, is_now = (explain.chips(row.gap or 0.0, row.unit) for row in (before, now))
+    sides = [explain.number(row.expected) for row in (before, now)]
+    moved = f"the difference was {was} and is {is_now}" if was != is_now else f"{sides[0]} is now {sides[1]}"
+    return f"records behind a sum that are not named one by one ({moved})"
 
 
 def _records(row: Finding | None) -> list[lifecycle.RecordVersionKey]:

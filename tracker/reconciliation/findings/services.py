@@ -18,9 +18,10 @@ from tracker.reconciliation.models import Evidence, Finding, NetworkEstimate, Re
 from tracker.reconciliation.significance import SEVERITY_RANK, unjudged
 
 
-def finding_key(found: Found, records: str) -> str:
-    """The identity of a discrepancy over all runs; one of synthetic records is never one of real ones."""
-    return hashlib.sha256("|".join((*found.key, records)).encode()).hexdigest()
+def key_of(named: Sequence[str], records: str) -> str:
+    """The identity of a discrepancy over all runs, by check, area, scope, period and counterpart (:attr:`Found.key`); one of
+    synthetic records is never one of real ones."""
+    return hashlib.sha256("|".join((*named, records)).encode()).hexdigest()
 
 
 def closing_section(run: ReconciliationRun) -> Section:
@@ -32,7 +33,7 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     """Write findings with their evidence; in the order of their keys, so that equal findings make equal rows."""
     closing = closing_section(run)
     pairs = sorted(
-        ((finding_key(item, run.parameters["records"]), item) for item in found), key=lambda pair: pair[0]
+        ((key_of(item.key, run.parameters["records"]), item) for item in found), key=lambda pair: pair[0]
     )
     rows = [_finding_row(run, key, item, closing) for key, item in pairs]
     copy_in(rows)
