@@ -95,10 +95,12 @@ def kill(process: subprocess.Popen) -> None:
 
 
 def waiting() -> int:
-    """How many sessions of this database wait for a lock of another."""
+    """How many sessions of this database wait for a table that another has locked. Workers that begin shares of one run wait a
+    moment for its row, too: who is killed there has begun nothing."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock' AND wait_event = 'relation'"
         )
         return cursor.fetchone()[0]
 
