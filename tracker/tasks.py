@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.db import transaction
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from tracker.judgement.services import (
 )
 from tracker.proof.services import prove
 from tracker.reconciliation import services
-from tracker.reconciliation.models import ReconciliationRun
+from tracker.reconciliation.models import GOING, ReconciliationRun
 from tracker.reports.services import build_report, unpublished_runs
 from tracker.runs import services as runs
 from tracker.screening.services import screen
@@ -94,21 +94,29 @@ def reap_runs() -> int:
     return len(found.shares)
 
 
-@shared_task(name="tracker.reconcile_changes")
-def reconcile_changes(requested_by: str = "schedule") -> str:
-    """A run that goes on from the latest one, reading only what changed since; nothing, if nothing did. Returns its key."""
-    standing = services.standing_run()
-    if standing is not None:
-        return standing.key
-    run = services.start_run(requested_by, mode=ReconciliationRun.Mode.INCREMENTAL)
-    queue_run(run)
-    return run.key
+@shared_task(name="tracker.reconcile_changes", bind=True)
+def reconcile_changes(self: Task, requested_by: str = "schedule") -> str:
+    """A run that goes on from the latest one, reading only what changed since. None is started where nothing changed, nor while
+    another is under way: runs that take longer than the hour between them must not pile up. Returns the key of the run that
+    stands, goes or was started."""
+    found = services.run_under_way() or services.standing_run()
+    return (found or _asked_by_message(self, requested_by, ReconciliationRun.Mode.INCREMENTAL)).key
 
 
-@shared_task(name="tracker.reconcile_all")
-def reconcile_all(requested_by: str = "schedule") -> str:
+@shared_task(name="tracker.reconcile_all", bind=True)
+def reconcile_all(self: Task, requested_by: str = "schedule") -> str:
     """A full run, as the schedule asks for it; returns its key."""
-    return request_run(requested_by).key
+    return _asked_by_message(self, requested_by, ReconciliationRun.Mode.FULL).key
+
+
+def _asked_by_message(task: Task, requested_by: str, mode: str) -> ReconciliationRun:
+    """The run that a message asks for: one, also where the broker hands the message out again because a worker was lost."""
+    run, is_new = runs.start_once(
+        requested_by, f"message {task.request.id}" if task.request.id else "", mode=mode
+    )
+    if is_new or run.status in GOING:  # the worker may have been lost before it queued the shares
+        queue_run(run)
+    return run
 
 
 @shared_task(name="tracker.publish_reports")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -396,3 +399,23 @@ def test_real_and_synthetic_records_are_never_held_against_each_other(desert):
     assert row.counts["shipments"] == 0
     assert not row.findings.filter(is_discrepancy=True).exists()
     assert Discrepancy.objects.count() == 0
+
+
+def test_the_digest_of_the_code_covers_all_that_the_engine_imports():
+    """Else two runs of one signature could differ."""
+    root = Path(settings.BASE_DIR) / "tracker"
+    imports: dict[str, set[str]] = {}
+    for path in root.rglob("*.py"):
+        name = ".".join(("tracker", *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        imports[name] = {node.module or "" for node in found} | {
+            f"{node.module}.{one.name}" for node in found for one in node.names
+        }
+    reached: set[str] = set()
+    ahead = [name for name in imports if name.startswith("tracker.reconciliation")]
+    while ahead:
+        name = ahead.pop()
+        if name in imports and name not in reached:
+            reached.add(name)
+            ahead += imports[name]
+    assert {name.split(".")[1] for name in reached} == set(services._JUDGING)

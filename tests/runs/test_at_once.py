@@ -200,3 +200,30 @@ def test_a_run_of_another_day_does_not_stand_for_today(gaps):
     services.finish_here(row.id)
     key = tasks.reconcile_changes()
     assert ReconciliationRun.objects.get(key=key).as_of == timezone.now().date()
+
+
+def test_the_hourly_run_is_not_started_while_another_is_under_way(gaps):
+    first = tasks.reconcile_changes()
+    factories.organization("synthetic-newcomer")
+    assert tasks.reconcile_changes() == first
+    services.finish_here(ReconciliationRun.objects.get(key=first).id)
+    factories.organization("synthetic-latecomer")
+    second = tasks.reconcile_changes()
+    assert second != first
+    assert ReconciliationRun.objects.count() == 2
+
+
+def test_a_run_of_another_day_or_of_synthetic_records_keeps_no_hourly_run_from_starting(gaps):
+    other = services.start_run("synthetic analyst", as_of=timezone.now().date() - timedelta(days=40))
+    synthetic = services.start_run("synthetic analyst", parameters=SYNTHETIC)
+    assert tasks.reconcile_changes() not in (other.key, synthetic.key)
+
+
+@pytest.mark.parametrize("task", [tasks.reconcile_all, tasks.reconcile_changes])
+def test_a_message_that_is_handed_out_again_starts_no_second_run(gaps, task):
+    keys = set()
+    for _ in range(2):
+        keys.add(task.apply(task_id="synthetic-message").get())
+        ReconciliationRun.objects.update(as_of="2020-01-01")  # so that the message's name alone tells it
+    assert len(keys) == ReconciliationRun.objects.count() == 1
+    assert task.apply(task_id="synthetic-other-message").get() not in keys

@@ -64,9 +64,10 @@ CANCEL_PATIENCE_MS = 5000
 ROWS_PER_SHARE = 20_000
 
 _JUDGING = (
-    "core", "chips", "organizations", "screening", "rules", "claims", "licences", "shipments", "judgement", "balances",
-    "reconciliation",
+    "core", "sources", "chips", "organizations", "datacenters", "screening", "rules", "claims", "licences", "shipments",
+    "judgement", "balances", "reconciliation",
 )  # fmt: skip
+"""Packages whose code a finding depends on: all that this one imports, in one step or several."""
 
 
 # --- starting -----------------------------------------------------------------------------------------------------------
@@ -518,6 +519,12 @@ def finish_here(run_id: int) -> None:
         if begin_share(partition_id):
             run_share(partition_id)
     close_if_complete(run_id)
+
+
+def run_under_way() -> ReconciliationRun | None:
+    """A run of today's books that is not over: what was recorded since it began is for the next one."""
+    going = ReconciliationRun.objects.filter(status__in=GOING, parameters__records="real")
+    return going.filter(as_of=timezone.now().date()).order_by("-as_known_at").first()
 
 
 def standing_run() -> ReconciliationRun | None:

@@ -270,7 +270,11 @@ def run_for(requested_by: str, request_key: str) -> ReconciliationRun | None:
 
 
 def start_once(
-    requested_by: str, request_key: str = "", *, as_known_at: datetime | None = None
+    requested_by: str,
+    request_key: str = "",
+    *,
+    as_known_at: datetime | None = None,
+    mode: str = ReconciliationRun.Mode.FULL,
 ) -> tuple[ReconciliationRun, bool]:
     """A new run and True, or, where this asker gave this key before, the run of then and False.
 
@@ -282,7 +286,7 @@ def start_once(
     if request_key and (before := run_for(requested_by, request_key)):
         return _same(before, as_known_at), False
     try:
-        run = services.start_run(requested_by, as_known_at=as_known_at, request_key=request_key)
+        run = services.start_run(requested_by, as_known_at=as_known_at, request_key=request_key, mode=mode)
     except IntegrityError:
         if request_key and (before := run_for(requested_by, request_key)):
             return _same(before, as_known_at), False
