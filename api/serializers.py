@@ -906,7 +906,8 @@ class FindingRow(LedgerSerializer):
 
 
 class EvidenceRow(LedgerSerializer):
-    """A record version that a finding rests on; ``contribution`` in the finding's unit, ``variance_share`` from 0 to 1."""
+    """A record version that a finding rests on; ``contribution`` in the finding's unit, ``variance_share`` from 0 to 1; of a row
+    that stands for a sum of lines ``own_share`` is what the line that it names bears alone."""
 
     record_url = Computed(
         help_text="Where the record stands now; null for a table that is shown only within others."
@@ -917,7 +918,7 @@ class EvidenceRow(LedgerSerializer):
         model = models.Evidence
         fields = (
             "id", "order", "role", "model_name", "object_id", "version", "label", "contribution", "variance_share",
-            "record_url", "version_url",
+            "own_share", "record_url", "version_url",
         )  # fmt: skip
 
 

@@ -282,6 +282,18 @@ def test_evidence_of_a_bundle_is_its_largest_line_and_says_what_stands_behind_it
     assert "330 chips in 3 movements" in finding.sections[1].body
 
 
+def test_the_line_that_a_bundle_names_bears_what_it_bears_alone(cast):
+    """As it does where each line is told: its own error, and what its house errs alike in all of them."""
+    rows = [line(quantity=quantity, shipped=90 + number) for number, quantity in enumerate((10, 300, 20, 45))]
+    with cast.ledger(rows):
+        singly, bundled = of_firm(judged(SINGLY)), of_firm(judged(BUNDLED))
+    shares = {row.label.split(":")[0]: row.variance_share for row in singly.evidence if row.role == "ledger"}
+    (row,) = (row for row in bundled.evidence if row.role == "ledger")
+    assert row.own_share == pytest.approx(shares["synthetic-line-1"], rel=1e-6)
+    assert row.variance_share == pytest.approx(sum(shares.values()), rel=1e-6)
+    assert all(row.own_share is None for row in singly.evidence)
+
+
 def test_a_line_that_stands_alone_is_told_as_any_other(cast):
     with cast.ledger([line()]):
         singly, bundled = of_firm(judged(SINGLY)), of_firm(judged(BUNDLED))

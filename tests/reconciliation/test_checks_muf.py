@@ -232,13 +232,17 @@ def test_of_two_counts_of_one_day_the_more_exact_stands_and_echoes_count_for_not
 
 
 def test_a_house_is_believed_to_err_alike_for_two_years_only():
-    keys = chain_of._DatedKeys(24)
-    keys.saw("press", date(2024, 1, 15))
-    first, same, later = (
-        keys.on("press", day) for day in (date(2024, 1, 15), date(2025, 12, 31), date(2026, 1, 1))
-    )
-    assert first == same != later
-    assert keys.on("", date(2024, 1, 15)) == ""
+    """What one house says of receipts in two years is added before it is squared; what it says two years later is not."""
+
+    def sigma(day: str) -> float:
+        rows = [count(0, "2024-01-31", **EXACT), count(20000, "2026-12-31", **EXACT, slug="last")]
+        moved = [came(10000, "2024-03-01"), came(10000, day)]
+        return results(*rows, *moved, whole("2024-01-01"))["last"].sigma
+
+    each = 300**2  # grade B, 3 %, half of its variance shared
+    rounding = 2 * 500**2 / 3
+    assert sigma("2025-12-30") ** 2 == pytest.approx(2 * each / 2 + (2**2) * each / 2 + rounding)
+    assert sigma("2026-01-02") ** 2 == pytest.approx(2 * each + rounding)
 
 
 sizes, errors = st.floats(1, 1e5), st.floats(0, 1e3)

@@ -72,6 +72,17 @@ def test_every_sum_and_claim_bears_its_part_of_the_difference_and_the_variance()
     assert sum(row.variance_share or 0 for row in found.evidence) == pytest.approx(1)
 
 
+def test_of_a_sum_the_line_that_is_named_bears_its_own_part():
+    many = flow(12000, "SG", lines=40, largest=1500.0, examples=(71, 72))
+    found = only(many, flow(3000, "TH", lines=1, largest=3000.0, examples=(73,)), *CLAIMS)
+    first, second, alone = (
+        next(row for row in found.evidence if (row.ref.model, row.ref.id) == ("shipment", pk))
+        for pk in (71, 72, 73)
+    )
+    assert first.own_share == pytest.approx(first.variance_share / 8)
+    assert (second.variance_share, alone.own_share) == (None, None)
+
+
 def test_without_claims_at_both_ends_nothing_is_concluded():
     flows = flow(12000, "SG"), flow(3000, "TH")
     for claims in ((), CLAIMS[:1], CLAIMS[1:], (CLAIMS[1], installed(1000, "2025-02-28"))):

@@ -45,6 +45,13 @@ def test_records_rank_by_their_shares_of_open_variance(run):
     ]  # fmt: skip
 
 
+def test_a_line_that_stands_for_a_sum_ranks_by_what_it_bears_alone(run):
+    line, claim = factories.shipment("synthetic-largest"), factories.claim("synthetic-one")
+    row = found(run, "site:a", {line: 0.9, claim: 0.1})
+    Evidence.objects.filter(finding=row, model_name="shipment").update(own_share=0.05)
+    assert [(one.model, one.variance) for one in priorities(run)] == [("claim", 0.001), ("shipment", 0.0005)]
+
+
 def test_what_has_no_size_is_no_discrepancy_or_was_resolved_counts_nothing(run):
     claim = factories.claim()
     found(run, "site:a", {claim: 1.0}, sigma=None)

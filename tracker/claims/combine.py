@@ -294,6 +294,14 @@ def pool(reports: Sequence[Report]) -> Pool:
     )  # fmt: skip
 
 
+def consensus(pooled: Pool, alpha: float) -> Quantity:
+    """The value that reports of one quantity come to: the random-effects mean where they disagree, else the generalized
+    least-squares mean."""
+    if pooled.n > 1 and pooled.p < alpha:
+        return Quantity(pooled.random_mean, sr=pooled.random_sd)
+    return Quantity(pooled.gls_mean, sr=pooled.gls_sd)
+
+
 def _gls(ordered: Sequence[Quantity], values: np.ndarray) -> tuple[float, float]:
     matrix = np.array(
         [[one.variance if one is other else covariance(one, other) for other in ordered] for one in ordered]

@@ -31,8 +31,7 @@ class Asked:
     ``countries``: areas. ``seats``: countries of the sites. ``parties``: organizations that are areas. ``operators``: of the
     sites. ``sellers``: whom claims name as having sent the chips. ``sites``: areas with their parts. ``scopes``: what the claims
     count. ``weighed``: those of them that some claim counts in H100-equivalents. ``days``: last days of the stretches that the
-    claims tell apart; a further one begins after the last. ``by_month``: whether some book is declared whole, so that the errors
-    of houses are told apart by months.
+    claims tell apart; a further one begins after the last.
     """
 
     countries: frozenset[str] = frozenset()
@@ -44,7 +43,6 @@ class Asked:
     scopes: frozenset[Scope] = frozenset()
     weighed: frozenset[Scope] = frozenset()
     days: tuple[date, ...] = ()
-    by_month: bool = False
 
 
 def together(parts: Iterable[Asked]) -> Asked:
@@ -60,7 +58,6 @@ def together(parts: Iterable[Asked]) -> Asked:
         scopes=frozenset(one for row in rows for one in row.scopes),
         weighed=frozenset(one for row in rows for one in row.weighed),
         days=tuple(sorted({day for row in rows for day in row.days})),
-        by_month=any(row.by_month for row in rows),
     )
 
 
@@ -73,10 +70,6 @@ def asked(claims: Iterable[ClaimRow], books: Books) -> Asked:
             continue
         seller = seller_of(claim, books)
         site = books.sites[int(area.id)] if area.kind == "site" else None
-        declared = any(
-            area.id == {"site": row.site_id, "org": row.organization_id, "country": row.country}[area.kind]
-            for row in books.closed
-        )
         found.append(Asked(
             countries=frozenset({str(area.id)} if area.kind == "country" else ()),
             seats=frozenset({site.country} if site and site.country else ()),
@@ -87,7 +80,6 @@ def asked(claims: Iterable[ClaimRow], books: Books) -> Asked:
             scopes=frozenset({claim.scope}),
             weighed=frozenset({claim.scope} if measure(claim.reported) == EQUIVALENTS else ()),
             days=((window.first - DAY) if window.is_flow else window.first, window.last),
-            by_month=declared,
         ))  # fmt: skip
     return together(found)
 

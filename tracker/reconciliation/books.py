@@ -328,6 +328,7 @@ class FlowRow:
     unpriced: int = 0
     at_least: int = 0
     examples: tuple[int, ...] = ()
+    largest: float = 0.0  # chips of the first of them
     licensed: bool = False  # whether the lines name a licence
     received: Period | None = None  # this and the following: of sums for a network only
     shipper_id: int | None = None
@@ -437,6 +438,9 @@ class Evidence:
     contribution: float | None = None  # to the difference, in units
     # of all records of a book together 1; negative where an error cancels another's
     variance_share: float | None = None
+    own_share: float | None = (
+        None  # of the record alone, where the row stands for a sum that it is the largest line of
+    )
 
 
 def unread(line: int, role: str, more: str = "", **given: float | None) -> Evidence:

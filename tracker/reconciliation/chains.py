@@ -24,6 +24,7 @@ from tracker.balances.reading import (
     UNCOUNTABLE,
     Array,
     left_on,
+    months,
     read,
 )
 from tracker.reconciliation.books import Parameters
@@ -58,7 +59,8 @@ def sends(lines: Array, chain: Chain) -> bool:
 def events(
     lines: Array, chain: Chain, houses: Mapping[int, int], parameters: Parameters, as_of: date
 ) -> Events:
-    """The events among CHAIN_LINE records, in order. ``houses``: the number of the house behind each source."""
+    """The events among CHAIN_LINE records, in order. ``houses``: the number of the house behind each source; what one errs alike
+    lasts some months (``bias.key_of_line``)."""
     counted = np.isin(lines["status"], (REPORTED, IN_TRANSIT, RECEIVED))
     came, went = _at_site(lines, chain) if chain.is_site else _with_organization(lines, chain)
     came &= counted
@@ -87,9 +89,21 @@ def events(
             systematic=np.where(countable, told.systematic, 0.0),
             random=np.where(countable, told.random, 0.0),
             open=incoming & (~countable | (lines["bound"] == FLOOR)),
-            house=np.array([houses[source] for source in lines["source"].tolist()], np.int64),
+            house=_keys(lines, houses, parameters.bias_key_months),
             grades=lines["grade"].astype("U1"),
         )
+    )
+
+
+def _keys(lines: Array, houses: Mapping[int, int], months_alike: int) -> Array:
+    """The number of each line's house and stretch of months."""
+    day = np.where(lines["shipped"] == NO_DAY, lines["received"], left_on(lines))
+    eras = np.where(day == NO_DAY, np.iinfo(np.int64).min, months(day) // months_alike)
+    pairs = np.stack(
+        [np.array([houses[source] for source in lines["source"].tolist()], np.int64), eras], axis=1
+    )
+    return (
+        np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1) if len(pairs) else np.empty(0, np.int64)
     )
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
-from tracker.claims.combine import in_its_measure, measure
+from tracker.claims.combine import measure
 from tracker.core.period import Period
 from tracker.core.quantity import Quantity
 from tracker.reconciliation import scopes, sequence
+from tracker.reconciliation.bias import as_counted
 from tracker.reconciliation.books import Books, ClaimRow, ClosedBookRow, Parameters, Scope
 from tracker.reconciliation.echoes import echo_groups
 from tracker.reconciliation.position import (
@@ -25,8 +26,6 @@ from tracker.reconciliation.position import (
     Shelf,
     Window,
     area_of,
-    dispatch_days,
-    receipt_days,
 )
 from tracker.reconciliation.sequence import Balances, Entry
 
@@ -58,8 +57,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading of the books between the counts: flows of each period, and what they balance to. The figures of ``lines`` and
-    ``counts`` bear the bias key that holds on their day."""
+    """One reading of the books between the counts: flows of each period, and what they balance to."""
 
     lines: tuple[tuple[Line, ...], ...]
     counts: tuple[Quantity, ...]
@@ -79,7 +77,7 @@ def counted(books: Books, parameters: Parameters) -> list[tuple[Area, Scope, tup
             or day is None
         ):
             continue
-        amount, unit = in_its_measure(claim.reported, parameters, claim.key), measure(claim.reported)
+        amount, unit = as_counted(claim, parameters), measure(claim.reported)
         if not isinstance(amount, Quantity) or amount.bound:
             continue
         counts = area, scopes.measured(claim.scope, unit), dict[date, Count]()
@@ -165,28 +163,10 @@ def _reading(chain: Chain, held: Sequence[Sequence[Line]], shelf: Shelf) -> Read
         before = {(one.movement.ref.id, one.sign) for one in book}
     if not chain.from_zero:
         flows = flows[1:]
-    keys = _DatedKeys(shelf.parameters.bias_key_months)
-    closing = chain.counts if chain.from_zero else chain.counts[1:]
-    days = [
-        [line_day(line, count.day, shelf.parameters) for line in flow]
-        for flow, count in zip(flows, closing, strict=True)
-    ]
-    for count in chain.counts:
-        keys.saw(count.amount.key, count.day)
-    for flow, moved_on in zip(flows, days, strict=True):
-        for line, day in zip(flow, moved_on, strict=True):
-            keys.saw(line.quantity.key, day)
-    dated = tuple(
-        tuple(
-            replace(line, quantity=replace(line.quantity, key=keys.on(line.quantity.key, day)))
-            for line, day in zip(flow, moved_on, strict=True)
-        )
-        for flow, moved_on in zip(flows, days, strict=True)
-    )
-    counts = tuple(replace(one.amount, key=keys.on(one.amount.key, one.day)) for one in chain.counts)
+    counts = tuple(one.amount for one in chain.counts)
     records = {f"count {number:04d}": amount for number, amount in enumerate(counts)}
     periods = []
-    for number, lines in enumerate(dated):
+    for number, lines in enumerate(flows):
         opening = number - 1 if chain.from_zero else number
         entries = [Entry(f"count {opening:04d}", "open")] if opening >= 0 else []
         for role, key, amount in _added(lines):
@@ -194,30 +174,7 @@ def _reading(chain: Chain, held: Sequence[Sequence[Line]], shelf: Shelf) -> Read
             records[name] = amount
             entries.append(Entry(name, role))
         periods.append([*entries, Entry(f"count {opening + 1:04d}", "close")])
-    return Reading(dated, counts, sequence.balances(records, periods))
-
-
-class _DatedKeys:
-    """Bias keys that last some months from the first record on, after which a house's error is drawn afresh."""
-
-    def __init__(self, months: int) -> None:
-        self.months = months
-        self.first: dict[str, date] = {}
-
-    def saw(self, key: str, day: date) -> None:
-        self.first[key] = min(day, self.first.get(key, day))
-
-    def on(self, key: str, day: date) -> str:
-        if not key:
-            return ""
-        first = self.first[key]
-        return f"{key} | {((day.year - first.year) * 12 + day.month - first.month) // self.months}"
-
-
-def line_day(line: Line, otherwise: date, parameters: Parameters) -> date:
-    """The last day on which a line may have moved."""
-    days = receipt_days(line.movement, parameters) if line.sign > 0 else dispatch_days(line.movement)
-    return days[1] or days[0] or otherwise
+    return Reading(tuple(flows), counts, sequence.balances(records, periods))
 
 
 def _added(lines: Sequence[Line]) -> list[tuple[str, str, Quantity]]:

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
 
-from tracker.claims.combine import Report, Statement, in_its_measure, measure, wire, with_proposed_echoes
+from tracker.claims.combine import Report, Statement, measure, wire, with_proposed_echoes
 from tracker.core.quantity import NotComparable
 from tracker.reconciliation import scopes
+from tracker.reconciliation.bias import as_counted
 from tracker.reconciliation.books import ClaimRow, Parameters
 
 
@@ -18,7 +19,7 @@ def origins(claims: Iterable[ClaimRow], parameters: Parameters) -> dict[str, str
     found = {row.slug: row.origin for row in rows}
     alike: dict[tuple[str, str, str], list[Statement]] = defaultdict(list)
     for row in rows:
-        read = in_its_measure(row.reported, parameters, row.key)
+        read = as_counted(row, parameters)
         if isinstance(read, NotComparable):
             continue
         subject = "/".join(

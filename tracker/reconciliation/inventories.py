@@ -15,8 +15,9 @@ import numpy as np
 
 from tracker.balances.books import COUNTRY, ORG, SITE, Anchor, Columns, area_of, country_code
 from tracker.balances.reading import Array, month_number
-from tracker.claims.combine import Report, pool, quantity
+from tracker.claims.combine import Report, consensus, pool
 from tracker.core.quantity import Quantity
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import ClaimRow, ClosedBookRow, Parameters, Scope
 
 HELD = ("installed", "operational", "stocked")
@@ -33,7 +34,7 @@ def anchors(
 ) -> dict[tuple[int, int], dict[int, Anchor]]:
     """Inventories as of the last day of a month, of areas whose book is declared whole, as anchors of their chains.
 
-    Several independent reports of one inventory are pooled; echoes, bounds and flows are left out.
+    Several independent reports of one inventory are pooled, as CONFLICT shows them; echoes, bounds and flows are left out.
     """
     reports: dict[tuple[int, int, int], list[Report]] = defaultdict(list)
     for claim in sorted(claims, key=lambda row: row.ref.id):
@@ -42,15 +43,15 @@ def anchors(
             continue
         if claim.origin != claim.slug or (day + timedelta(days=1)).day != 1 or claim.period.start != day:
             continue
-        read = quantity(claim.reported, parameters, claim.key)
+        read = in_chips(claim, parameters)
         if not isinstance(read, Quantity) or read.bound or not _is_whole(area, claim.scope, day, closed):
             continue
         key = area, scope_number(claim.scope), month_number(day)
         reports[key].append(Report(claim.slug, read, claim.origin, claim.published_on))
     out: dict[tuple[int, int], dict[int, Anchor]] = defaultdict(dict)
     for (area, scope, month), said in sorted(reports.items()):
-        found = pool(said)
-        out[area, scope][month] = Anchor(found.gls_mean, found.gls_sd**2)
+        found = consensus(pool(said), parameters.alpha)
+        out[area, scope][month] = Anchor(found.mu, found.variance)
     return dict(out)
 
 

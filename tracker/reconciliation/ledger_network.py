@@ -17,11 +17,12 @@ from datetime import date
 from math import sqrt
 
 from tracker.chips.specs import h100_equivalents
-from tracker.claims.combine import in_its_measure, measure
+from tracker.claims.combine import measure
 from tracker.core.countries import COUNTRIES
 from tracker.core.period import DAY, Period
 from tracker.core.quantity import EQUIVALENTS, Quantity
 from tracker.reconciliation import explain, scopes
+from tracker.reconciliation.bias import as_counted, dated, ends_of_eras
 from tracker.reconciliation.books import (
     Books,
     ClaimRow,
@@ -91,9 +92,12 @@ class LedgerNetwork:
     notes: tuple[str, ...] = ()
 
 
-def cut_days(closed: Iterable[ClosedBookRow], claims: Iterable[ClaimRow], as_of: date) -> list[date]:
-    """The days at whose end the ledger is cut: those of claims, ends of declarations, and the day of the run."""
-    days = {as_of}
+def cut_days(
+    closed: Iterable[ClosedBookRow], claims: Iterable[ClaimRow], as_of: date, bias_key_months: int
+) -> list[date]:
+    """The days at whose end the ledger is cut: those of claims, ends of declarations and of what a house errs alike, and the day
+    of the run."""
+    days = {as_of, *ends_of_eras(as_of, bias_key_months)}
     for row in closed:
         days |= {day - DAY for day in (row.valid.start, row.valid.end) if day}
     for claim in claims:
@@ -229,7 +233,8 @@ class _Builder:
         since = next((days.start for days in (row.received, row.shipped) if days and days.start), None)
         again = f", {self.routes[route]}" if self.routes[route] > 1 else ""
         is_figure = not (row.at_least or row.uncounted)
-        amount = Quantity(row.chips, ss=row.systematic, sr=sqrt(row.random), key=row.house, grade=row.grade)
+        key = dated(row.house, _last_day(row.shipped or row.received), self.parameters.bias_key_months)
+        amount = Quantity(row.chips, ss=row.systematic, sr=sqrt(row.random), key=key, grade=row.grade)
         told = explain.counted(row.lines or row.uncounted, "shipment line") + (
             f", told by {row.house}" if row.house else ""
         )
@@ -391,7 +396,7 @@ class _Builder:
         self, claim: ClaimRow, kind: str, from_node: str, to_node: str, area: str, flows: Mapping[str, int]
     ) -> None:
         """A claim as a report of a sum of flows, each of one chip: of their chips, or of their H100-equivalents."""
-        amount, unit = in_its_measure(claim.reported, self.parameters, claim.key), measure(claim.reported)
+        amount, unit = as_counted(claim, self.parameters), measure(claim.reported)
         weights = {
             chip: self.chips[chip].h100e_low if unit == EQUIVALENTS else 1.0 for chip in flows.values()
         }
@@ -488,6 +493,10 @@ def smaller(whole: LedgerNetwork, books: Books, largest: int = LARGEST) -> Ledge
             notes=(*whole.notes, f"the books of {kind} were added up, because the network has more than {largest:,} of them"),
         )  # fmt: skip
     return whole
+
+
+def _last_day(days: Period | None) -> date | None:
+    return (days.last or days.start) if days else None
 
 
 def _of(flow: str, chip: int) -> str:

@@ -441,6 +441,10 @@ class Evidence(models.Model):
     label = models.TextField()
     contribution = models.FloatField(null=True)
     variance_share = models.FloatField(null=True)
+    own_share = models.FloatField(
+        null=True,
+        help_text="Of the variance, what the record bears alone, where the row stands for a sum of which it is the largest line.",
+    )
 
     class Meta:
         ordering = ["finding", "order"]

@@ -19,6 +19,7 @@ from tracker.claims.combine import measure, quantity
 from tracker.core.countries import COUNTRIES
 from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, Total, scaled, total
 from tracker.reconciliation import scopes
+from tracker.reconciliation.bias import key_of_line
 from tracker.reconciliation.books import (
     Books,
     BundleRow,
@@ -263,14 +264,24 @@ def _book(lines: Iterable[Line]) -> Total:
     return found if found.mu >= 0 else Total(0.0, found.variance, found.shares)
 
 
+def own_part(line: Line, part: float, parameters: Parameters) -> float | None:
+    """Of the variance ``part`` that a bundle bears in some difference, what its largest line bears alone; None of a single line.
+
+    What the bundle's house errs alike in the whole difference is what is left of its part beyond its own variance.
+    """
+    bundle = line.movement
+    if not isinstance(bundle, BundleRow) or bundle.lines == 1:
+        return None
+    largest = quantity(bundle.largest.reported, parameters)
+    assert isinstance(largest, Quantity)  # a bundle that cannot be counted is no line of a book
+    worth = line.quantity.mu / bundle.chips if bundle.chips else 1.0
+    alike = (part - line.quantity.sr**2) / line.quantity.ss if line.quantity.ss else 0.0
+    return (worth * largest.sr) ** 2 + worth * largest.ss * alike
+
+
 def scopes_of(lines: Iterable[Line]) -> dict[Scope, None]:
     """What lines count, each scope once."""
     return dict.fromkeys(line.movement.scope for line in lines)
-
-
-def house(movement: NamedLine) -> str:
-    """Bias key of a movement's own figure: whoever published it."""
-    return movement.source.publisher or movement.source.slug
 
 
 class Shelf:
@@ -309,7 +320,7 @@ class Shelf:
 
     def quantity(self, movement: MovementRow) -> Quantity | NotComparable:
         if movement.ref.id not in self._quantities:
-            read = quantity(movement.reported, self.parameters, house(movement))
+            read = quantity(movement.reported, self.parameters, key_of_line(movement, self.parameters))
             if isinstance(movement, BundleRow) and isinstance(read, Quantity):
                 read = replace(read, mu=movement.chips, ss=movement.systematic, sr=sqrt(movement.random))
             self._quantities[movement.ref.id] = read
@@ -435,7 +446,7 @@ class Shelf:
         return self._labels[pk]
 
     def _bundle_label(self, bundle: BundleRow) -> str:
-        read = quantity(bundle.largest.reported, self.parameters, house(bundle))
+        read = quantity(bundle.largest.reported, self.parameters)
         assert isinstance(read, Quantity)  # a bundle that cannot be counted is no line of a book
         label = movement_label(bundle.largest, read)
         if bundle.lines == 1:

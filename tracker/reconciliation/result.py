@@ -85,7 +85,10 @@ def left_out(contributions: np.ndarray, variance_shares: np.ndarray) -> dict[str
 
 
 def _evidence(row: Evidence) -> Evidence:
-    return replace(row, contribution=stored(row.contribution), variance_share=stored(row.variance_share))
+    return replace(
+        row, contribution=stored(row.contribution), variance_share=stored(row.variance_share),
+        own_share=stored(row.own_share),
+    )  # fmt: skip
 
 
 def _cut(value: Any) -> Any:

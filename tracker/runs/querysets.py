@@ -42,10 +42,12 @@ def priorities(run: ReconciliationRun, limit: int = 50) -> tuple[Priority, ...]:
 
 def _doubts(run: ReconciliationRun, limit: int) -> Iterator[Doubt]:
     told = _told(run)
-    borne = Evidence.objects.filter(finding_id__in=list(told), variance_share__gt=0)
+    # a row that stands for a sum names its largest line, which can settle no more than its own part
+    part = Coalesce("own_share", "variance_share")
+    borne = Evidence.objects.annotate(part=part).filter(finding_id__in=list(told), part__gt=0)
     # a finding that was carried over says the same of the same records as the one whose evidence this is
     sigma_sq = F("finding__sigma") * F("finding__sq") / F("finding__gap")
-    variance = Cast(F("variance_share") * Power(sigma_sq, 2), FloatField())
+    variance = Cast(F("part") * Power(sigma_sq, 2), FloatField())
     top = borne.values("model_name", "object_id").annotate(variance=Sum(variance))
     wanted = {
         (row["model_name"], row["object_id"])
@@ -53,7 +55,7 @@ def _doubts(run: ReconciliationRun, limit: int) -> Iterator[Doubt]:
     }
     rows = borne.filter(object_id__in={pk for _, pk in wanted}).order_by("finding_id", "order")
     fields = (
-        "model_name", "object_id", "label", "finding_id", "finding__headline", "variance_share", "finding__sigma",
+        "model_name", "object_id", "label", "finding_id", "finding__headline", "part", "finding__sigma",
         "finding__sq", "finding__gap",
     )  # fmt: skip
     for model, pk, label, finding, headline, share, sigma, sq, gap in rows.values_list(*fields).iterator():

@@ -112,7 +112,7 @@ def sums(lines: QuerySet, by: Sequence[str], parameters: ReadingParameters) -> I
     """One row for each combination of the columns ``by`` and each house, sorted by them.
 
     ``chips``, ``systematic`` (sum), ``random`` (variance), ``usd``, ``lines``, ``uncounted``, ``unpriced``, ``at_least``, the
-    weakest ``grade``, and ``examples``, the ids of the largest lines.
+    weakest ``grade``, the ``largest`` number of chips, and ``examples``, the ids of the largest lines.
     """
     read = in_chips(lines, parameters).annotate(house=house())
     grouped = read.order_by().values(*by, "house")
@@ -126,6 +126,7 @@ def sums(lines: QuerySet, by: Sequence[str], parameters: ReadingParameters) -> I
         unpriced=Count("id", filter=Q(value_usd__isnull=True)),
         at_least=Count("id", filter=Q(bound="floor")),
         weakest=Max("grade"),
+        largest=Coalesce(Max("chips"), Value(0.0)),
         examples=_First(ArrayAgg("id", order_by=[F("chips").desc(nulls_last=True), "id"])),
     ).order_by(*by, "house")
     return _rows(found)

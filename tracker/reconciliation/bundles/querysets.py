@@ -23,6 +23,7 @@ from tracker.datacenters.models import DataCenter
 from tracker.judgement.querysets import judged_ledger, known_table
 from tracker.reconciliation import scopes
 from tracker.reconciliation.asked import ELSEWHERE, SOMEBODY, SOMEWHERE, Asked, asked, stand_ins, together
+from tracker.reconciliation.bias import FIRST_YEAR
 from tracker.reconciliation.books import (
     Books,
     BundleRow,
@@ -283,13 +284,13 @@ class Bundles(Sums):
             cursor.execute(
                 _BUNDLES.format(
                     lines=lines, sites=sites, judged=_JUDGED, somebody=SOMEBODY, somewhere=SOMEWHERE, elsewhere=ELSEWHERE,
-                    alike=", ".join(_ALIKE), months=_MONTHS if one.by_month else "",
+                    alike=", ".join(_ALIKE), era=_ERA,
                 ),
                 [
                     sorted(one.parties | one.operators), sorted(one.parties | one.operators | one.sellers), sorted(one.sites),
                     sorted(one.countries | one.seats), [day + DAY for day in one.days],
                     2 * self.parameters.lead_time_days, bool(one.operators), *given, list(stands), list(stands.values()),
-                    list(at_site), list(at_site.values()), *at, *at,
+                    list(at_site), list(at_site.values()), *at, *at, FIRST_YEAR, self.parameters.bias_key_months,
                 ],
             )  # fmt: skip
             columns = [column[0] for column in cursor.description]
@@ -317,8 +318,8 @@ _ALIKE = (
     "consignee", "end_user", "origin", "destination", "origin_country", "destination_country",
 )  # fmt: skip
 """What the lines of a bundle have in common beside the stretches in which they left and came."""
-_MONTHS = ", date_trunc('month', coalesce(b.left_last, b.left_first)), date_trunc('month', coalesce(b.came_last, b.came_first))"
-"""The errors of a house are drawn afresh after some months, counted by the last day on which a line may have moved."""
+_ERA = "floor((extract(year FROM b.told) * 12 + extract(month FROM b.told) - 1 - 12 * %s) / %s)"
+"""The stretch of months in which what a house says errs alike (``bias.key_of_line``)."""
 # The days are those of position.dispatch_days and receipt_days. OFFSET 0 keeps the planner from working out the parts of a row
 # again for each place that names them. The largest line is found by a maximum, since sorting the lines takes longest of all.
 _BUNDLES = """
@@ -344,7 +345,7 @@ FROM asked, (
     coalesce(p.stands, CASE WHEN l.destination_id IS NOT NULL AND a.placed THEN {somewhere} END) AS destination,
     CASE WHEN t.sent_from = ANY(a.countries) OR t.sent_from = '' THEN t.sent_from ELSE '{elsewhere}' END AS origin_country,
     CASE WHEN t.sent_to = ANY(a.countries) OR t.sent_to = '' THEN t.sent_to ELSE '{elsewhere}' END AS destination_country,
-    t.left_first, t.left_last, coalesce(l.received_on, t.left_first) AS came_first,
+    t.left_first, t.left_last, coalesce(t.left_last, l.received_on) AS told, coalesce(l.received_on, t.left_first) AS came_first,
     CASE WHEN l.received_on IS NOT NULL THEN coalesce(l.received_on_latest, l.received_on)
       WHEN l.status <> 'in transit' THEN t.left_last + a.lead END AS came_last
   FROM asked a, ({lines}) l
@@ -362,7 +363,7 @@ FROM asked, (
   OFFSET 0
 ) b
 GROUP BY {alike}, width_bucket(b.left_first, asked.starts), width_bucket(b.left_last, asked.starts),
-  width_bucket(b.came_first, asked.starts), width_bucket(b.came_last, asked.starts){months}
+  width_bucket(b.came_first, asked.starts), width_bucket(b.came_last, asked.starts), {era}
 """
 
 

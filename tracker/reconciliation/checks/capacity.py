@@ -16,9 +16,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from tracker.claims.combine import quantity
 from tracker.core.quantity import Quantity, total
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters, SiteRow
 from tracker.reconciliation.checks.power import BASES
 from tracker.reconciliation.position import claim_label
@@ -61,7 +61,7 @@ def _figures(site: SiteRow, basis: str, books: Books, parameters: Parameters) ->
         for claim in sorted(books.claims, key=lambda row: row.slug)
         if claim.site_id == site.ref.id and claim.status in BASES[basis] and claim.scope is not None and not claim.is_flow
     ]  # fmt: skip
-    read = [(claim, quantity(claim.reported, parameters, claim.key)) for claim in rows]
+    read = [(claim, in_chips(claim, parameters)) for claim in rows]
     return [_Figure(claim, amount) for claim, amount in read if isinstance(amount, Quantity)]
 
 

@@ -35,9 +35,9 @@ from tracker.claims.combine import (
     Crossing,
     Pool,
     Report,
+    consensus,
     crossing,
     effective_number,
-    in_its_measure,
     independent,
     measure,
     pool,
@@ -45,6 +45,7 @@ from tracker.claims.combine import (
 from tracker.core.period import Period
 from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, weakest
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import as_counted
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters, Scope
 from tracker.reconciliation.case_input import case_date, case_quantity
 from tracker.reconciliation.echoes import origins
@@ -83,8 +84,8 @@ def held_together(reports: Sequence[Report], alpha: float) -> Conflict | None:
     single = independent(reports)
     points = [report for report in single if not report.quantity.bound]
     pooled = pool(points) if points else None
-    consensus = _consensus(pooled, alpha) if pooled else None
-    crossed = crossing(single, consensus)
+    middle = consensus(pooled, alpha) if pooled else None
+    crossed = crossing(single, middle)
     tested = [(pooled.p, pooled.q)] if pooled and pooled.n > 1 else []
     tested += [(crossed[0].p, crossed[0].z)] if crossed else []
     tests = (1 if pooled and pooled.n > 1 else 0) + (crossed[1] if crossed else 0)
@@ -100,13 +101,6 @@ def held_together(reports: Sequence[Report], alpha: float) -> Conflict | None:
         tuple(single), len(reports) - len(single), pooled, crossed[0] if crossed else None, tests,
         min(1.0, tests * p), statistic, gap, certain,
     )  # fmt: skip
-
-
-def _consensus(pooled: Pool, alpha: float) -> Quantity:
-    """The value shown: random-effects mean where the reports disagree, else the generalized least-squares mean."""
-    if pooled.n > 1 and pooled.p < alpha:
-        return Quantity(pooled.random_mean, sr=pooled.random_sd)
-    return Quantity(pooled.gls_mean, sr=pooled.gls_sd)
 
 
 # --- the sets --------------------------------------------------------------------------------------------------------
@@ -157,11 +151,7 @@ def _alike(books: Books, parameters: Parameters) -> list[tuple[ClaimRow, ...]]:
     buckets: dict[tuple[str, ...], list[ClaimRow]] = defaultdict(list)
     for claim in books.claims:
         area = area_of(claim, books)
-        if (
-            area is None
-            or claim.scope is None
-            or isinstance(in_its_measure(claim.reported, parameters), NotComparable)
-        ):
+        if area is None or claim.scope is None or isinstance(as_counted(claim, parameters), NotComparable):
             continue
         flow = (
             (explain.when(claim.period), str(claim.counterparty_id), claim.destination_country)
@@ -205,7 +195,7 @@ def _common(one: Period, other: Period) -> Period:
 
 
 def _judged(one: _Set, origin: Mapping[str, str], books: Books, parameters: Parameters) -> Finding | None:
-    amounts = [in_its_measure(claim.reported, parameters, claim.key) for claim in one.claims]
+    amounts = [as_counted(claim, parameters) for claim in one.claims]
     refused = [
         (claim, amount)
         for claim, amount in zip(one.claims, amounts, strict=True)
@@ -345,7 +335,7 @@ def _normal_size(p: float) -> float:
 
 
 def _shown(tested: Conflict, alpha: float) -> Quantity:
-    return _consensus(tested.pool, alpha) if tested.pool else tested.reports[0].quantity
+    return consensus(tested.pool, alpha) if tested.pool else tested.reports[0].quantity
 
 
 def _numbers(tested: Conflict, parameters: Parameters, differing: Mapping[str, str]) -> dict[str, Any]:
@@ -548,8 +538,8 @@ def _conflict_case(
             "fixed_sd": pooled.fixed_sd, "tau2_dl": pooled.tau2, "mean_dl": pooled.random_mean, "sd_dl": pooled.random_sd,
             "gls_mean": pooled.gls_mean, "gls_sd": pooled.gls_sd, "naive_sd": pooled.fixed_sd,
         }  # fmt: skip
-    consensus = _consensus(pool(points), parameters.alpha) if points else None
-    if len(points) < len(single) and (found := crossing(single, consensus)):
+    middle = consensus(pool(points), parameters.alpha) if points else None
+    if len(points) < len(single) and (found := crossing(single, middle)):
         worst, chosen_from = found
         out |= {
             "z": worst.z, "p_bounds": min(1.0, worst.p * chosen_from), "lower": worst.lower.id, "upper": worst.upper.id,

@@ -31,6 +31,7 @@ from typing import Any
 from tracker.claims.combine import in_its_measure, measure
 from tracker.core.quantity import EQUIVALENTS, NotComparable, Quantity, Total, scaled, total
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import as_counted
 from tracker.reconciliation.books import (
     Books,
     ClaimRow,
@@ -52,6 +53,7 @@ from tracker.reconciliation.position import (
     area_of,
     claim_label,
     licences_for,
+    own_part,
     scopes_of,
     seller_of,
     window_of,
@@ -153,7 +155,7 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
 
 
 def _judged(claim: ClaimRow, echoes: Sequence[ClaimRow], shelf: Shelf) -> Finding:
-    amount, unit = in_its_measure(claim.reported, shelf.parameters, claim.key), measure(claim.reported)
+    amount, unit = as_counted(claim, shelf.parameters), measure(claim.reported)
     area, window = area_of(claim, shelf.books), window_of(claim)
     if isinstance(amount, NotComparable):
         return _beside(claim, area, None, "not comparable", f"The figure {amount.reason}.")
@@ -321,9 +323,14 @@ def _evidence(
         )
     ]
     for line, share in zip(lines, book.shares, strict=True):
-        part = share * book.variance / variance if variance else 0.0
-        label = shelf.label(line)
-        evidence.append(Evidence(line.movement.ref, "ledger", label, -line.sign * line.quantity.mu, part))
+        part = share * book.variance
+        own = own_part(line, part, shelf.parameters)
+        evidence.append(
+            Evidence(
+                line.movement.ref, "ledger", shelf.label(line), -line.sign * line.quantity.mu,
+                part / variance if variance else 0.0, own and own / variance,
+            )
+        )  # fmt: skip
     return evidence, [amount.grade, *(line.quantity.grade for line in lines)]
 
 

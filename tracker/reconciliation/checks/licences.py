@@ -50,6 +50,7 @@ from tracker.licences.account import (
     Use,
 )
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import key_of_line
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
@@ -63,7 +64,7 @@ from tracker.reconciliation.books import (
     Scope,
 )
 from tracker.reconciliation.drawing import BASES, bases, draw, name, told, unit_of, use_of
-from tracker.reconciliation.position import house, movement_label
+from tracker.reconciliation.position import movement_label
 from tracker.reconciliation.result import finding
 from tracker.reconciliation.tabulate import MOST_ROWS, running
 
@@ -165,7 +166,10 @@ def _drawn_by_movements(books: Books, parameters: Parameters) -> Drawn:
     """Where lines were read as records: all of them draw."""
     uses, spoken = [], {}
     for row in books.movements:
-        amount, verdict = quantity(row.reported, parameters, house(row)), books.verdicts.get(row.ref.id)
+        amount, verdict = (
+            quantity(row.reported, parameters, key_of_line(row, parameters)),
+            books.verdicts.get(row.ref.id),
+        )
         if row.status in ("cancelled", "returned"):
             continue
         spoken[scopes.key(row.scope)] = row.scope

@@ -24,12 +24,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
 from tracker.core.errors import BadInput
 from tracker.core.period import Period
 from tracker.core.quantity import Quantity, total
 from tracker.reconciliation import explain, mirror, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters, Scope
 from tracker.reconciliation.case_input import case_quantity
 from tracker.reconciliation.dirty import months
@@ -97,8 +97,8 @@ def _flows(books: Books, parameters: Parameters) -> list[_Flow]:
         if not claim.origin_country or not claim.destination_country or claim.period.last is None:
             continue
         unit = "USD" if claim.reported.unit == "USD" else "chips"
-        reported = replace(claim.reported, unit="chips") if unit == "USD" else claim.reported
-        amount = quantity(reported, parameters, claim.key)
+        in_unit = replace(claim, reported=replace(claim.reported, unit="chips")) if unit == "USD" else claim
+        amount = in_chips(in_unit, parameters)
         if isinstance(amount, Quantity) and not amount.bound and amount.mu > 0:
             key = claim.origin_country, claim.destination_country, scopes.key(claim.scope), unit
             found[key][claim.reporter][claim.period].append(_Report(claim, amount))

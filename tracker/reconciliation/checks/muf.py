@@ -50,7 +50,7 @@ from tracker.reconciliation.counts import (
     readings,
     role_of,
 )
-from tracker.reconciliation.position import Area, Shelf, claim_label, scopes_of
+from tracker.reconciliation.position import Area, Shelf, claim_label, own_part, scopes_of
 from tracker.reconciliation.result import MOST_EVIDENCE, finding
 from tracker.reconciliation.sequence import Balances
 from tracker.reconciliation.tabulate import running
@@ -411,10 +411,14 @@ def _evidence(case: _Case, value: _Value, places: Sequence[int]) -> tuple[tuple[
         count = case.chain.counts[at]
         label = claim_label(count.claim, count.amount)
         rows.append(Evidence(count.claim.ref, role, label, sign * count.amount.mu, share))
+    variance = value.sigma**2
     moved = [
-        Evidence(line.movement.ref, role_of(line), shelf.label(line), line.sign * line.quantity.mu, share)
+        Evidence(
+            line.movement.ref, role_of(line), shelf.label(line), line.sign * line.quantity.mu, share,
+            (own := own_part(line, share * variance, shelf.parameters)) and own / variance,
+        )
         for line, share in zip(lines, shares[len(rows) :], strict=True)
-    ]
+    ]  # fmt: skip
     grades = [amount.grade for _, amount in terms] + [line.quantity.grade for line in lines]
     weakest = significance.weakest_indispensable([*rows, *moved], grades, value.muf)
     moved.sort(key=lambda row: (-abs(row.contribution or 0.0), row.ref.id))

@@ -25,9 +25,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tracker.claims.combine import quantity
 from tracker.core.quantity import Quantity, weakest
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import (
     Books,
     ChipRow,
@@ -127,7 +127,7 @@ def _parts(site: SiteRow, basis: str, books: Books, parameters: Parameters) -> l
     for claim in sorted(books.claims, key=lambda row: row.slug):
         if claim.site_id != site.ref.id or claim.status not in BASES[basis] or claim.scope is None:
             continue
-        amount = quantity(claim.reported, parameters, claim.key)
+        amount = in_chips(claim, parameters)
         members = scopes.member_rows(claim.scope, books.chips)
         if not isinstance(amount, Quantity) or amount.bound == "upper" or not members:
             continue

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from tracker.claims.combine import quantity
 from tracker.core.quantity import Quantity, covariance
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters
 from tracker.reconciliation.case_input import case_quantity
 from tracker.reconciliation.echoes import origins
@@ -80,7 +80,7 @@ def find(books: Books, parameters: Parameters) -> list[Finding]:
 
 def _figures(books: Books, parameters: Parameters) -> Sequence[_Figure]:
     rows = sorted(books.claims, key=lambda row: row.slug)
-    read = [(row, quantity(row.reported, parameters, row.key)) for row in rows if row.scope is not None]
+    read = [(row, in_chips(row, parameters)) for row in rows if row.scope is not None]
     return [_Figure(row, amount) for row, amount in read if isinstance(amount, Quantity)]
 
 

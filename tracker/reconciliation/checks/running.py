@@ -36,7 +36,6 @@ from tracker.reconciliation.position import (
     Area,
     Shelf,
     dispatch_days,
-    house,
     movement_label,
     receipt_days,
 )
@@ -245,7 +244,7 @@ def explained(
 
     def label(place: int) -> str:
         row = rows[int(taken.ids[place])]
-        amount = quantity(row.reported, parameters, house(row))
+        amount = quantity(row.reported, parameters)
         assert isinstance(amount, Quantity)  # what cannot be read comes in as "at least", and is not taken
         return movement_label(row, amount)
 

@@ -21,9 +21,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from tracker.claims.combine import quantity
 from tracker.core.quantity import Quantity, Total, total
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import Books, ClaimRow, Evidence, Finding, Parameters, Scope
 from tracker.reconciliation.echoes import echo_groups
 from tracker.reconciliation.position import (
@@ -84,7 +84,7 @@ def _places(books: Books, parameters: Parameters) -> list[tuple[Area, list[_Figu
         rung = next((number for number, statuses in enumerate(RUNGS) if claim.status in statuses), None)
         if rung is None or area is None or day is None or claim.scope is None:
             continue
-        amount = quantity(claim.reported, parameters, claim.key)
+        amount = in_chips(claim, parameters)
         if not isinstance(amount, Quantity):
             continue
         places[area.key] = area

@@ -21,8 +21,9 @@ from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
 from tracker.core.quantity import Quantity, total
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import key_of_line
 from tracker.reconciliation.books import Books, Evidence, Finding, MovementRow, Parameters
-from tracker.reconciliation.position import dispatch_days, house, movement_label
+from tracker.reconciliation.position import dispatch_days, movement_label
 from tracker.reconciliation.result import MOST_EVIDENCE, finding
 
 CODE = "TRANSIT"
@@ -61,7 +62,7 @@ def _area(row: MovementRow, books: Books) -> str:
 
 
 def _told(area: str, rows: Sequence[MovementRow], books: Books, parameters: Parameters) -> Finding:
-    read = [(row, quantity(row.reported, parameters, house(row))) for row in rows]
+    read = [(row, quantity(row.reported, parameters, key_of_line(row, parameters))) for row in rows]
     counted = [(row, amount) for row, amount in read if isinstance(amount, Quantity)]
     found = total([(1.0, amount) for _, amount in counted])
     scope = rows[0].scope

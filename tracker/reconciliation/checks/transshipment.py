@@ -27,13 +27,13 @@ from datetime import date
 from typing import Any
 
 from tracker.chips.specs import ChipSpec
-from tracker.claims.combine import quantity
 from tracker.core.countries import COUNTRIES
 from tracker.core.period import twelve_months
 from tracker.core.quantity import Quantity, total
 from tracker.judgement.bench import Bench, Line
 from tracker.judgement.parties import PartyBook
 from tracker.reconciliation import explain, scopes, significance
+from tracker.reconciliation.bias import in_chips
 from tracker.reconciliation.books import (
     Books,
     ClaimRow,
@@ -344,7 +344,7 @@ class _Hub:
             (claim, amount)
             for claim in self.claims[country]
             if claim.status in statuses and claim.scope and scopes.is_within(scope, claim.scope)
-            and isinstance(amount := quantity(claim.reported, self.parameters, claim.key), Quantity)
+            and isinstance(amount := in_chips(claim, self.parameters), Quantity)
         ]  # fmt: skip
         if not read:
             return _Growth(
@@ -416,7 +416,7 @@ def _evidence(
 ) -> tuple[list[Evidence], str]:
     """The largest lines of each sum and the claims, with the weakest grade that the difference cannot do without.
 
-    A sum's part in difference and variance stands at the first of its lines.
+    A sum's part in difference and variance stands at the first of its lines, with what that one bears alone of it at least.
     """
     rows: list[tuple[float, list[Evidence]]] = []
     judged: list[Evidence] = []
@@ -425,6 +425,10 @@ def _evidence(
     for (sign, role, one), share in zip(flows, shares, strict=False):
         route = f"; {one.row.origin} to {one.row.destination}, {one.row.shipped}" if one.row.shipped else "; "
         part = {"contribution": sign * one.amount.mu, "variance_share": share}
+        if (
+            one.row.lines > 1 and one.row.chips
+        ):  # what its house errs alike grows with it, its own error faster
+            part["own_share"] = share * one.row.largest / one.row.chips
         named = [
             unread(pk, role, route, **({} if place else part)) for place, pk in enumerate(one.row.examples)
         ]

@@ -40,7 +40,7 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
     evidence = (
         (
             row.pk, order, piece.role, piece.ref.model, piece.ref.id, piece.ref.version, piece.label, piece.contribution,
-            piece.variance_share,
+            piece.variance_share, piece.own_share,
         )
         for row, (_, item) in zip(rows, pairs, strict=True)
         for order, piece in enumerate(item.evidence)
@@ -50,6 +50,7 @@ def save_findings(run: ReconciliationRun, found: Iterable[Found]) -> None:
 
 _EVIDENCE = (
     "finding_id", "order", "role", "model_name", "object_id", "version", "label", "contribution", "variance_share",
+    "own_share",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from tracker.judgement.querysets import NOT_MEANT, judged_ledger, known_table
 from tracker.licences.account import Use
 from tracker.licences.models import Licence
 from tracker.reconciliation import drawing, scopes
+from tracker.reconciliation.bias import dated
 from tracker.reconciliation.books import Books, LicenceRow, Scope
 from tracker.reconciliation.checks import licences
 from tracker.reconciliation.checks.rule import REQUIRED
@@ -135,7 +136,7 @@ class LicenceLines(VerdictSums):
         required = dict(cursor.fetchall())
         fields = (
             "id", "chip_id", "family_id", "quantity", "bound", "is_exact", "unit", "chips_per_unit", "grade", "house",
-            "shipped_on", "shipped_on_latest", "consignee_id", "end_user_id", "destination_country", "licence_id",
+            "shipped_on", "shipped_on_latest", "received_on", "consignee_id", "end_user_id", "destination_country", "licence_id",
             "onward_of_id", "consignment",
         )  # fmt: skip
         # only of this world: a line may carry on goods of one that became real, or synthetic
@@ -153,7 +154,9 @@ class LicenceLines(VerdictSums):
             scope = self.scope(row["chip_id"], row["family_id"])
             assert scope is not None  # the table holds every line to a chip or a family
             spoken[scopes.key(scope)] = scope
-            amount = quantity(reported(row), self.parameters, row["house"])
+            day = row["shipped_on_latest"] or row["shipped_on"] or row["received_on"]
+            key = dated(row["house"], day, self.parameters.bias_key_months)
+            amount = quantity(reported(row), self.parameters, key)
             if isinstance(amount, Quantity):
                 uses.append(
                     drawing.use_of(

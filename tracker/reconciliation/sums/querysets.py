@@ -81,7 +81,7 @@ class Sums(Records):
             systematic=row["total_systematic"], random=row["total_random"], grade=row["weakest"],
             consignee_id=row.get("consignee_id"), use=use, usd=row["usd"],
             uncounted=row["uncounted"], unpriced=row["unpriced"], at_least=row["at_least"],
-            examples=tuple(row["examples"]),
+            examples=tuple(row["examples"]), largest=row["largest"],
         )  # fmt: skip
 
     def _by_limit(self, index: int, count: int) -> Books:
@@ -286,7 +286,7 @@ class Sums(Records):
         touching |= (
             Q(consignee_id__in=orgs) | Q(origin_country__in=places) | Q(destination_country__in=places)
         )
-        days = cut_days(self.closed_books, claims, self.as_of)
+        days = cut_days(self.closed_books, claims, self.as_of, self.parameters.bias_key_months)
         lines = self.known(Shipment).filter(mine & touching, self.of_world(), status__in=GONE)
         by_name = Q(origin_id__in=sites) | Q(destination_id__in=sites)
         by_name |= Q(shipper_id__in=orgs) | Q(consignee_id__in=orgs)
@@ -397,7 +397,7 @@ def _uncounted(lines: QuerySet, by: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Lines told as "at most" count nothing in a sum, so they stand beside it as lines that could not be counted."""
     nothing = {
         "house": "", "lines": 0, "total": 0.0, "total_systematic": 0.0, "total_random": 0.0, "weakest": "", "usd": 0.0,
-        "unpriced": 0, "at_least": 0, "examples": (),
+        "unpriced": 0, "at_least": 0, "examples": (), "largest": 0.0,
     }  # fmt: skip
     most = lines.filter(bound="ceiling").order_by().values(*by).annotate(uncounted=Count("id"))
     return ({**nothing, **row} for row in most.order_by(*by))
