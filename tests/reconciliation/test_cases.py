@@ -228,3 +228,16 @@ def test_the_command_reads_numbers_as_scientists_write_them(tmp_path):
     out = StringIO()
     Command(stdout=out).handle(file=path)
     assert "1 of 1 passed" in out.getvalue()
+
+
+def test_a_method_of_control_that_there_is_not_is_refused():
+    (found,) = run(
+        {"cases": [{"id": "a", "check": "false_alarms", "input": {"p": [0.1], "method": "guess"}}]}
+    )
+    assert "the method 'GUESS' is not one of BH, BY" in found.error
+
+
+def test_a_time_that_is_none_is_refused():
+    given = {"known_at": ["2026-13-01T00:00:00"], "versions": []}
+    (found,) = run({"cases": [{"id": "a", "check": "as_known_at", "input": given}]})
+    assert "is not a time like" in found.error

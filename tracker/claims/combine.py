@@ -131,7 +131,7 @@ def _reading(reported: Reported) -> tuple[float, tuple[float, float] | None, str
             return _first(low, high), None, "upper" if low is None else "lower", ""
         return (low + high) / 2, (low, high), "", ""
     if low is not None and high is not None:
-        return best, (low, high) if low < high else None, "", ""
+        return best, (low, high), "", ""
     return _half_open(low, best, high)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from tracker.claims.combine import quantity
@@ -12,6 +12,9 @@ from tracker.core.period import Period
 from tracker.core.quantity import NotComparable, Quantity, Reported
 from tracker.reconciliation.books import Parameters
 
+_PER_UNIT = (
+    "chips_per_server", "chips_per_system", "chips_per_rack", "chips_per_unit", "chips_per_card", "per_unit",
+)  # fmt: skip
 _ERRORS = {"rr", "rs", "sr", "ss", "rel_sd", "sd"}
 
 
@@ -45,7 +48,7 @@ def case_quantity(row: Mapping[str, Any], parameters: Parameters) -> Quantity:
     read = quantity(
         Reported(
             unit=row.get("unit", "chips"), grade=row.get("grade", "A" if exact else "C"), bound=bound, exact=exact,
-            per_unit=row.get("chips_per_server", row.get("per_unit")), **figures,
+            per_unit=next((float(row[name]) for name in _PER_UNIT if row.get(name) is not None), None), **figures,
         ),
         parameters, key,
     )  # fmt: skip
@@ -66,6 +69,23 @@ def case_date(value: Any) -> date:
         return date.fromisoformat(str(value))
     except ValueError:
         raise BadInput(f"{value!r} is not a date like 2026-01-31") from None
+
+
+def case_instant(value: Any, *, ends: bool = False) -> datetime:
+    """A YAML time or date, or its text. A day stands for its beginning, or where ``ends`` for its last moment; a time without a
+    zone is UTC.
+
+    Raises:
+        BadInput: anything else.
+    """
+    if isinstance(value, str) and "T" in value.upper().replace(" ", "T"):
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            raise BadInput(f"{value!r} is not a time like 2026-01-31T12:00:00Z") from None
+    if not isinstance(value, datetime):
+        return datetime.combine(case_date(value), time.max if ends else time.min, UTC)
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def case_period(first: Any, last: Any) -> Period:

@@ -18,7 +18,7 @@ from typing import Any
 from tracker.core.errors import BadInput, TrackerError
 from tracker.reconciliation import dirty, network_cases, sequence_cases, significance
 from tracker.reconciliation.books import Parameters
-from tracker.reconciliation.case_input import case_date, case_quantity
+from tracker.reconciliation.case_input import case_date, case_instant, case_quantity
 from tracker.reconciliation.checks.dates import date_case
 from tracker.reconciliation.checks.power import power_case
 from tracker.reconciliation.checks.production import production_case
@@ -135,7 +135,7 @@ def _result(given: Any, number: int, kinds: Mapping[str, CaseFunction], paramete
     if wrong := _malformed(case):
         return CaseResult(name, title, kind, passed=False, error=f"case {name}: {wrong}")
     try:
-        got = dict(function(case["input"], parameters, case))
+        got = dict(function(_without_blanks(case["input"]), parameters, case))
     except KeyError as error:
         return CaseResult(
             name, title, kind, passed=False, error=f"case {name}: the input lacks the key {error}."
@@ -156,6 +156,13 @@ def _result(given: Any, number: int, kinds: Mapping[str, CaseFunction], paramete
     lines = (*_compared(case["expect"], got, _tolerance(case.get("tol"))), *_words(case, text))
     passed = all(line.ok for line in lines) and bool(lines or not case["expect"])
     return CaseResult(name, title, kind, passed=passed, lines=lines, computed=got)
+
+
+def _without_blanks(given: Any) -> Any:
+    """What a case gives, without names that are given nothing: a blank says as much as a name that is left out."""
+    if isinstance(given, Mapping):
+        return {name: _without_blanks(value) for name, value in given.items() if value is not None}
+    return [_without_blanks(one) for one in given] if isinstance(given, list) else given
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -271,7 +278,10 @@ def _false_alarms(
 ) -> dict[str, Any]:
     q = float(given.get("q", parameters.false_discovery_rate))
     values = [float(value) for value in given["p"]]
-    found = significance.benjamini_hochberg(values, q)
+    control = str(given.get("method", given.get("control", parameters.control))).upper()
+    if control not in significance.CONTROLS:
+        raise BadInput(f"the method {control!r} is not one of {', '.join(significance.CONTROLS)}")
+    found = significance.CONTROLS[control](values, q, len(values))
     return {
         "rejected": found.rejected, "threshold": found.threshold, "adjusted": list(found.adjusted),
         "bonferroni": sum(1 for value in values if value <= q / len(values)),
@@ -280,18 +290,21 @@ def _false_alarms(
 
 
 def _as_known_at(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    """Versions alive on each day: recorded by then, and not yet superseded (the day of superseding is the successor's)."""
+    """Versions alive at each instant: recorded by then, and not yet superseded (the day of superseding is the successor's). What
+    is known on a day is what is known at its end."""
     out = {}
-    for day in given["known_at"]:
+    for at in given["known_at"]:
+        instant = case_instant(at, ends=True)
         alive = [
             row
             for row in given["versions"]
-            if case_date(row["recorded"]) <= case_date(day)
-            and not (row.get("superseded") and case_date(row["superseded"]) <= case_date(day))
+            if case_instant(row["recorded"]) <= instant
+            and not (row.get("superseded") and case_instant(row["superseded"]) <= instant)
         ]
         alive.sort(key=lambda row: (str(row["id"]), row["v"]))
         rows = [f"{row['id']}.{row['v']}" for row in alive]
-        out[case_date(day).isoformat()] = {"rows": rows, "total": math.fsum(float(row["q"]) for row in alive)}
+        name = at.isoformat() if isinstance(at, date) else str(at)
+        out[name] = {"rows": rows, "total": math.fsum(float(row["q"]) for row in alive)}
     return {"out": out}
 
 

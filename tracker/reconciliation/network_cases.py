@@ -122,6 +122,7 @@ def _network(given: Mapping[str, Any], parameters: Parameters) -> tuple[Network,
     if isinstance(listed, Mapping):
         listed = [{"id": name, **(row or {})} for name, row in listed.items()]
     streams = [{**row, "id": str(row.get("id", number))} for number, row in enumerate(listed, start=1)]
+    streams = _with_variances(streams, given.get("covariance", given.get("covariances")))
     edges = {row["id"]: (_place(row.get("from")), _place(row.get("to"))) for row in streams}
     if len(edges) < len(streams):
         raise BadInput("Two streams have the same id.")
@@ -142,9 +143,8 @@ def _network(given: Mapping[str, Any], parameters: Parameters) -> tuple[Network,
         named = {str(name): float(value) for name, value in weights.items()}
         reports.append(Report(str(row.get("id", f"report {number}")), named, amount, bool(amount.variance)))
     network = Network(tuple(edges), balances, tuple(row for row in reports if not row.amount.bound))
-    network = replace(
-        network, covariances=_covariances(given.get("covariance", given.get("covariances")), network)
-    )
+    shared = _covariances(given.get("covariance", given.get("covariances")), network)
+    network = replace(network, covariances=shared or _correlations(given.get("correlation"), network))
     bounds = [row for row in reports if row.amount.bound]
     return (with_violated(network, bounds)[0] if bounds else network), edges
 
@@ -237,6 +237,30 @@ def _covariances(given: Any, network: Network) -> tuple[tuple[str, str, float], 
             value = float(row["rho"]) * sds[one] * sds[other]
         found.append((one, other, float(value)))
     return tuple(found)
+
+
+def _correlations(given: Any, network: Network) -> tuple[tuple[str, str, float], ...]:
+    """Covariances from correlations, given in any of the ways of :func:`_covariances`."""
+    sds = {row.id: row.amount.s for row in network.reports}
+    return tuple(
+        (one, other, rho * sds[one] * sds[other]) for one, other, rho in _covariances(given, network)
+    )
+
+
+def _with_variances(streams: list[dict[str, Any]], given: Any) -> list[dict[str, Any]]:
+    """The streams with the variances on the diagonal of a covariance matrix, where they state no error of their own."""
+    told = [row for row in streams if row.get("value") is not None]
+    if not isinstance(given, Sequence) or not told or not _is_matrix(given, len(told)):
+        return streams
+    sd = {
+        row["id"]: math.sqrt(float(given[place][place]))
+        for place, row in enumerate(told)
+        if not _ERRORS & set(row)
+    }
+    return [{**row, "sd": sd[row["id"]]} if row["id"] in sd else row for row in streams]
+
+
+_ERRORS = {"sd", "sigma", "var", "variance", "rel", "rel_sd", "rr", "rs", "sr", "ss", "grade"}
 
 
 def _is_matrix(given: Sequence[Any], size: int) -> bool:

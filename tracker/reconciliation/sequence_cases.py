@@ -82,26 +82,37 @@ class _Given:
 def _muf_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
     read = _Given()
     read.read(given["periods"], parameters)
-    found = sequence.balances(read.records, read.periods)
-    got = {
-        "book": list(found.book), "muf": list(found.muf), "sigma": list(found.sigma), "z": list(found.z),
-        "p": [significance.two_sided_p(z) for z in found.z], "mdg": list(found.mdg),
-        "cumuf": list(found.cumuf), "sigma_cumuf": list(found.sigma_cumuf), "z_cumuf": list(found.z_cumuf),
+    whole = sequence.balances(read.records, read.periods)
+    counted = [
+        at for at, entries in enumerate(read.periods) if any(entry.role == "close" for entry in entries)
+    ]
+    if not counted:
+        return {"book": list(whole.book), "muf": [None] * len(read.periods)}
+    found = sequence.balances(read.records, [read.periods[at] for at in counted])
+
+    def by_period(values: Sequence[float]) -> list[float | None]:
+        """A figure of each period that ends with a count; None of the others, whose book stands and is held against nothing."""
+        told = dict(zip(counted, values, strict=True))
+        return [told.get(at) for at in range(len(read.periods))]
+
+    got: dict[str, Any] = {
+        "book": list(whole.book), "muf": by_period(found.muf), "sigma": by_period(found.sigma), "z": by_period(found.z),
+        "p": by_period([significance.two_sided_p(z) for z in found.z]), "mdg": by_period(found.mdg),
+        "cumuf": by_period(found.cumuf), "sigma_cumuf": by_period(found.sigma_cumuf), "z_cumuf": by_period(found.z_cumuf),
     }  # fmt: skip
     k, h = float(given.get("k", parameters.page_k)), float(given.get("h", parameters.page_h))
+    names = [read.names[at] for at in counted]
     try:
         steps = sequence.sitmuf(found)
     except BadInput as error:  # the balances stand; what needs the inverse of Sigma does not
-        text = explain.full_text(
-            explain.sections(_case_story(read.names, found, (), h, parameters, str(error)))
-        )
+        text = explain.full_text(explain.sections(_case_story(names, found, (), h, parameters, str(error))))
         return got | {"error": str(error), "text": text}
     loss, rises = sequence.page(steps, k, h)
     gain, falls = sequence.page([-step for step in steps], k, h)
-    text = explain.full_text(explain.sections(_case_story(read.names, found, (*loss, *gain), h, parameters)))
+    text = explain.full_text(explain.sections(_case_story(names, found, (*loss, *gain), h, parameters)))
     return got | {
-        "sitmuf": list(steps), "page_loss": list(loss), "page_gain": list(gain),
-        "page_alarm": sorted({*rises, *falls}), "text": text,
+        "sitmuf": by_period(steps), "page_loss": by_period(loss), "page_gain": by_period(gain),
+        "page_alarm": [counted[at] for at in sorted({*rises, *falls})], "text": text,
     }  # fmt: skip
 
 

@@ -486,7 +486,7 @@ _NO_REF = RecordRef("case", 0, 0)
 
 def _gap_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
     claim = case_quantity(given["claim"], parameters)
-    ledger = [case_quantity(row, parameters) for row in given["ledger"]]
+    ledger = [case_quantity(row, parameters) for row in given.get("ledger", ())]
     book = total([(1, one) for one in ledger])
     licensed = math.fsum(float(row["quantity"]) for row in given.get("licences", ()))
     at_least = any(one.bound == "lower" for one in ledger)
@@ -496,13 +496,15 @@ def _gap_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[st
     sq = significance.in_sq(h100e, parameters)
     mdg = None if per_chip is None else gap.mdg * float(per_chip)
     answer = verdict(gap, significance.in_sq(mdg, parameters))
-    grades = [given["claim"].get("grade", ""), *(row.get("grade", "") for row in given["ledger"])]
+    grades = [given["claim"].get("grade", ""), *(row.get("grade", "") for row in given.get("ledger", ()))]
     rows = [
         Evidence(_NO_REF, "", "", one.mu, one.variance / gap.sigma**2 if gap.sigma else 0.0)
         for one in (claim, *ledger)
     ]
     level = significance.severity(sq, significance.weakest_indispensable(rows, grades, gap.gap))
     status = given["claim"].get("status", "reported")
+    if status != "reported" and status not in COMPARED:  # context, whatever the figures say
+        answer, level = "beside the ledger", "info"
     words = Words(
         place=str(given.get("area", "the area of the claim")), scope=str(given.get("scope", "the chips")), when="as reported",
         status=status, claim=explain.figure(claim), lines=len(ledger), h100e=None if h100e is None else (h100e, h100e),
@@ -520,7 +522,7 @@ def _gap_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[st
 
 
 def _status_case(given: Mapping[str, Any], parameters: Parameters, case: Mapping[str, Any]) -> dict[str, Any]:
-    book = total([(1, case_quantity(row, parameters)) for row in given["ledger"]])
+    book = total([(1, case_quantity(row, parameters)) for row in given.get("ledger", ())])
     compared = [row for row in given["claims"] if row["status"] in COMPARED]
     results = []
     for row in compared:

@@ -419,7 +419,7 @@ def _licence_rule(
 ) -> dict[str, Any]:
     licences = [
         Licence(
-            str(row["id"]), float(row["quantity"]), case_period(row.get("from"), row.get("to")),
+            str(row["id"]), float(row.get("quantity", math.inf)), case_period(row.get("from"), row.get("to")),
             str(row.get("consignee", "")), frozenset(str(chip) for chip in row.get("chips", ())),
         )
         for row in rule.get("licences", ())
@@ -429,7 +429,10 @@ def _licence_rule(
         for row in given["movements"]
     ]
     found = draw_down(movements, licences, [_half_open(*pair) for pair in rule["in_force"]])
-    return {"by_movement": dict(found.by_movement), "used": dict(found.used)}
+    return {
+        "by_movement": dict(found.by_movement),
+        "used": {**{row.id: 0.0 for row in licences}, **found.used},
+    }
 
 
 def _cap_rule(rule: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameters) -> dict[str, Any]:
@@ -447,7 +450,8 @@ def _cap_rule(rule: Mapping[str, Any], given: Mapping[str, Any], parameters: Par
 
 def _ratio_rule(rule: Mapping[str, Any], given: Mapping[str, Any], parameters: Parameters) -> dict[str, Any]:
     top = case_quantity(rule["numerator"], parameters)
-    bottom = case_quantity(rule["denominator"], parameters) if rule.get("denominator") else None
+    told = set(rule.get("denominator", ())) & {"value", "q", "best", "low", "high"}
+    bottom = case_quantity(rule["denominator"], parameters) if told else None
     found = ratio_level(
         top.mu, bottom.mu if bottom else None, float(rule["limit"]), top.s, bottom.s if bottom else 0.0
     )

@@ -541,7 +541,12 @@ def _transshipment_case(
         name: [case_quantity(row, parameters) for row in given.get(name) or ()]
         for name in ("inflow", "out_open", "out_restricted", "installed_growth", "stock_growth")
     }
-    grown, stock = ([(1.0, one) for one in read[name]] for name in ("installed_growth", "stock_growth"))
+    # "at least" so many installed is no growth that could be summed
+    grown, stock = (
+        [(1.0, one) for one in read[name] if not one.bound] for name in ("installed_growth", "stock_growth")
+    )
+    if any(one.bound for one in read["installed_growth"]):
+        grown = []
     found = orphan(read["inflow"], read["out_open"], read["out_restricted"], grown, stock)
     per_chip = float(given.get("h100e_per_chip", 1.0))
     equivalents = found.orphan * per_chip
