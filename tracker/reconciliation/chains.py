@@ -96,15 +96,16 @@ def events(
 
 
 def _keys(lines: Array, houses: Mapping[int, int], months_alike: int) -> Array:
-    """The number of each line's house and stretch of months."""
+    """The number of each line's house and stretch of months; lines of no known day are of a stretch of their own."""
+    house = np.array([houses[source] for source in lines["source"].tolist()], np.int64)
     day = np.where(lines["shipped"] == NO_DAY, lines["received"], left_on(lines))
-    eras = np.where(day == NO_DAY, np.iinfo(np.int64).min, months(day) // months_alike)
-    pairs = np.stack(
-        [np.array([houses[source] for source in lines["source"].tolist()], np.int64), eras], axis=1
-    )
-    return (
-        np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1) if len(pairs) else np.empty(0, np.int64)
-    )
+    known = day != NO_DAY
+    if not known.any():
+        return house
+    eras = months(day) // months_alike
+    first = eras[known].min()
+    most = eras[known].max() - first + 1
+    return house * (most + 1) + np.where(known, eras - first, most)
 
 
 def _with_organization(lines: Array, chain: Chain) -> tuple[Array, Array]:

@@ -427,33 +427,37 @@ OR (f.expected, f.reported, f.gap, f.sigma) IS DISTINCT FROM (l.expected, l.repo
 """Whether a record that the finding ``f`` of the run ``fr``, or the finding ``l`` before it, rests on was entered, corrected or
 withdrawn between the two: one that they name, or one behind their sums (``lifecycle.rests_on_another_ledger``)."""
 
+_SEEN = """
+FROM tracker_discrepancy d
+JOIN tracker_reconciliationrun r ON r.id = d.first_run_id AND r.parameters ->> 'records' = %(records)s
+LEFT JOIN tracker_finding l ON l.id = d.latest_id
+LEFT JOIN tracker_finding f ON f.run_id = %(run)s AND f.discrepancy_id = d.id
+"""
+"""What a run found of each discrepancy (``f``), and what was found of it before (``l``)."""
+
 _NEXT = f"""
-SELECT d.id AS discrepancy_id, d.key, f.id AS finding_id, d.state AS before, CASE
-    WHEN d.state = 'resolved' THEN
-      CASE WHEN f.id IS NOT NULL AND coalesce({_WRITTEN}, f.evidence_sha256 <> d.resolved_evidence_sha256)
-        THEN 'reopened' ELSE 'resolved' END
+SELECT d.id AS discrepancy_id, d.key, d.state AS before, CASE
     WHEN f.id IS NULL THEN 'below threshold'
     WHEN d.state = 'below threshold' THEN 'back'
     WHEN l.id IS NOT NULL AND (f.evidence_sha256, f.verdict) = (l.evidence_sha256, l.verdict)
       AND f.gap IS NOT DISTINCT FROM l.gap THEN 'persisting'
     ELSE 'changed' END AS after
-FROM tracker_discrepancy d
-JOIN tracker_reconciliationrun r ON r.id = d.first_run_id AND r.parameters ->> 'records' = %(records)s
-LEFT JOIN tracker_finding l ON l.id = d.latest_id
-LEFT JOIN tracker_finding f ON f.run_id = %(run)s AND f.discrepancy_id = d.id
-LEFT JOIN tracker_reconciliationrun lr ON lr.id = l.run_id
-LEFT JOIN tracker_reconciliationrun fr ON fr.id = f.run_id
-WHERE d.first_run_id <> %(run)s
+{_SEEN} WHERE d.first_run_id <> %(run)s AND d.state <> 'resolved'
 """
-"""What this run found of each discrepancy, and the state that it has because of it: ``lifecycle.next_state`` in SQL, because
-there may be very many; a test holds the two to each other."""
+"""The state that each open discrepancy has because of a run: ``lifecycle.next_state`` in SQL, because there may be very many; a
+test holds the two to each other."""
 
-_REOPENS = (
-    f"SELECT discrepancy_id, finding_id FROM ({_NEXT}) n WHERE before = 'resolved' AND after = 'reopened'"
-)
+_REOPENS = f"""
+SELECT d.id, f.id {_SEEN}
+LEFT JOIN tracker_reconciliationrun lr ON lr.id = l.run_id
+JOIN tracker_reconciliationrun fr ON fr.id = f.run_id
+WHERE d.first_run_id <> %(run)s AND d.state = 'resolved'
+  AND coalesce({_WRITTEN}, f.evidence_sha256 <> d.resolved_evidence_sha256)
+"""
+"""Resolved discrepancies that a run opens again, and what it found of them."""
 
 _MOVE = f"""
-WITH news AS MATERIALIZED (SELECT * FROM ({_NEXT}) n WHERE after NOT IN (before, 'reopened')),
+WITH news AS MATERIALIZED (SELECT * FROM ({_NEXT}) n WHERE after <> before),
   moved AS (
     UPDATE tracker_discrepancy d SET state = n.after FROM news n WHERE d.id = n.discrepancy_id AND d.state = n.before
     RETURNING n.*
@@ -472,6 +476,9 @@ def _move_on(run: ReconciliationRun, records: str) -> None:
     }  # fmt: skip
     with connection.cursor() as cursor:
         cursor.execute(_MOVE, given)
+        cursor.execute("SELECT EXISTS (SELECT FROM tracker_discrepancy WHERE state = 'resolved')")
+        if not cursor.fetchone()[0]:
+            return
         cursor.execute(_REOPENS, given)
         news = dict(cursor.fetchall())
     # few, and each is told which of the records that it rests on changed

@@ -11,7 +11,6 @@ from django.db.models import Q
 
 from tracker.chips.models import Chip, ChipFamily
 from tracker.claims.models import Claim
-from tracker.core.models import RecordVersion
 from tracker.datacenters.models import DataCenter
 from tracker.organizations.models import Organization
 from tracker.reconciliation.findings.services import key_of
@@ -71,16 +70,25 @@ def relink_renamed(run: ReconciliationRun) -> None:
         )
 
 
+_THEN = """
+SELECT table_name, object_id, row ->> 'slug' FROM tracker_recordversion
+WHERE table_name = ANY(%s) AND recorded_at <= %s AND superseded_at > %s AND superseded_at <= %s
+"""
+"""The names that those records had at an instant which have another version since."""
+
+
 def _renames(before: datetime, now: datetime) -> Renames:
     """What is called otherwise as known at one instant than at an earlier one."""
-    found: dict[str, dict[str, str]] = {}
-    for kind, model in _NAMED.items():
-        then = RecordVersion.objects.filter(
-            table_name=model._meta.db_table, recorded_at__lte=before, superseded_at__gt=before, superseded_at__lte=now,
-        )  # fmt: skip
-        names: dict[int, Any] = dict(then.order_by().values_list("object_id", "row__slug"))
-        standing = model.objects.known_at(now).filter(pk__in=list(names)).values_list("pk", "slug")
-        if changed := {str(names[pk]): slug for pk, slug in standing if slug != names[pk]}:
+    tables = {model._meta.db_table: kind for kind, model in _NAMED.items()}
+    with connection.cursor() as cursor:
+        cursor.execute(_THEN, [list(tables), before, before, now])
+        names: dict[str, dict[int, str]] = {}
+        for table, pk, slug in cursor.fetchall():
+            names.setdefault(tables[table], {})[pk] = slug
+    found = {}
+    for kind, old in names.items():
+        standing = _NAMED[kind].objects.known_at(now).filter(pk__in=list(old)).values_list("pk", "slug")
+        if changed := {old[pk]: slug for pk, slug in standing if slug != old[pk]}:
             found[kind] = changed
     return found
 
