@@ -227,7 +227,7 @@ def ledgers(draw, **plain) -> list[dict]:
 
 # an example takes a tenth of a second: to make a failing one smaller would take minutes
 FEW = settings(
-    max_examples=8,
+    max_examples=6,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.reuse, Phase.generate],

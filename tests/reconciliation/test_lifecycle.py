@@ -338,7 +338,7 @@ def test_a_line_that_was_withdrawn_opens_it(item):
 
 def test_a_line_behind_a_sum_that_is_not_named_opens_it_though_no_named_record_changed(item, monkeypatch):
     line = Shipment.objects.get(reference="synthetic-site-line")
-    for number in range(12):
+    for number in range(8):
         factories.shipment(
             f"synthetic-small-{number}", chip=line.chip, quantity=10, destination=line.destination, grade="B"
         )
@@ -348,15 +348,13 @@ def test_a_line_behind_a_sum_that_is_not_named_opens_it_though_no_named_record_c
     before = found().latest
     named = set(before.evidence.filter(model_name="shipment").values_list("object_id", flat=True))
     close(found())
-    run()
-    assert found().state == "resolved"
     small = Shipment.objects.exclude(pk__in=named).filter(reference__startswith="synthetic-small").first()
     Shipment.objects.filter(pk=small.pk).update(quantity=9)
     after = run().findings.get(key=item.key)
     assert after.evidence_sha256 == before.evidence_sha256
     assert found().state == "reopened"
     assert (
-        "not named one by one (the difference was 2,580 chips and is 2,581 chips)"
+        "not named one by one (the difference was 2,620 chips and is 2,621 chips)"
         in events(found()).first().words
     )
 

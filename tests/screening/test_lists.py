@@ -236,6 +236,19 @@ def test_any_json_is_a_list_or_a_sentence(document):
     assert bool(found.parties) != bool(found.problems)
 
 
+@pytest.mark.parametrize("name", ["addresses", "ids"])
+@pytest.mark.parametrize("value", [True, 7, "text", {"number": 1}])
+def test_a_value_where_a_list_belongs_is_named_with_its_entry(name, value):
+    entry = {
+        "name": "Synthetic party",
+        "source": "Entity List (EL) - Bureau of Industry and Security",
+        name: value,
+    }
+    (told,) = parse(json.dumps([entry]).encode()).problems
+    assert str(told).startswith(f"line 1, {name}: ")
+    assert str(told).endswith("this is no list of objects.")
+
+
 needs_samples = pytest.mark.skipif(not SAMPLES.exists(), reason="the samples of real files are not here")
 
 

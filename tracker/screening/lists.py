@@ -610,6 +610,17 @@ def _texts(value: Any) -> list[str]:
     return [text for item in value if (text := _text(item))] if isinstance(value, list) else []
 
 
+def _objects(
+    entry: Mapping[str, Any], name: str, problems: list[Problem], place: int
+) -> list[Mapping[str, Any]]:
+    """The objects under a name that holds a list of them."""
+    found = entry.get(name) or []
+    if not isinstance(found, list):
+        problems.append(Problem(place, name, _text(found)[:80], "this is no list of objects."))
+        return []
+    return [item for item in found if isinstance(item, dict)]
+
+
 def _json_party(entry: Mapping[str, Any], problems: list[Problem], place: int) -> ListedParty | None:
     row = {
         name: _text(entry.get(name))
@@ -618,15 +629,12 @@ def _json_party(entry: Mapping[str, Any], problems: list[Problem], place: int) -
     }
     row |= {name: "" for name in NEEDED if name not in row}
     addresses, places = [], []
-    for item in entry.get("addresses") or []:
-        if isinstance(item, dict):
-            parts = [_text(item.get(name)) for name in ("address", "city", "state", "postal_code", "country")]
-            addresses.append(", ".join(filter(None, parts)))
-            places.append((parts[1], country_code(parts[4])))
+    for item in _objects(entry, "addresses", problems, place):
+        parts = [_text(item.get(name)) for name in ("address", "city", "state", "postal_code", "country")]
+        addresses.append(", ".join(filter(None, parts)))
+        places.append((parts[1], country_code(parts[4])))
     identifiers = [
-        _text(item.get("number"))
-        for item in entry.get("ids") or []
-        if isinstance(item, dict) and item.get("number")
+        _text(item.get("number")) for item in _objects(entry, "ids", problems, place) if item.get("number")
     ]
     return _csl_party(
         row, problems, place,
