@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from django.apps import apps
 from django.contrib import admin
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -35,9 +35,20 @@ def url(name, page, *args):
     return reverse(f"admin:tracker_{name}_{page}", args=args)
 
 
+@pytest.fixture(scope="module")
+def rows(django_db_setup, django_db_blocker):
+    """At least one row of every table, made once: what a test changes of them is undone after it, and all of them at the end."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield one_of_each()
+        transaction.set_rollback(True)
+
+
 @pytest.fixture
-def world(db):
-    """At least one row of every table."""
+def world(rows, db):
+    return rows
+
+
+def one_of_each():
     cast = factories.cast()
     claim = factories.claim("a-claim", subject=cast.operator, data_center=cast.site, chip=cast.chip)
     factories.conflict(claim, factories.claim("b-claim", subject=cast.operator))
