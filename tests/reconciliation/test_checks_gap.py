@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.reconciliation import ledgers as cast
 from tracker.core.quantity import Quantity, total
+from tracker.reconciliation import scopes
 from tracker.reconciliation.books import Finding, Parameters
 from tracker.reconciliation.checks.gap import compare, find
 
@@ -432,3 +433,17 @@ def test_a_figure_in_h100_equivalents_that_is_not_compared_is_still_told_in_thos
     found = only(cast.claim(900, status="planned", scope=cast.MIXED, **H100E))
     assert (found.verdict, found.unit, found.reported) == ("beside the ledger", "H100-equivalents", 900)
     assert "900 H100-equivalents" in found.headline
+
+
+def test_a_family_of_which_one_member_is_not_rated_is_worth_nobody_knows_what():
+    unrated = replace(cast.CHIPS[cast.OTHER_CHIP], tpp=None)
+    chips = cast.CHIPS | {cast.OTHER_CHIP: unrated}
+    assert scopes.worth(cast.MIXED, cast.MIXED, cast.CHIPS) == (0.5, 1.0)
+    assert scopes.worth(cast.MIXED, cast.MIXED, chips) is None
+    assert scopes.worth(cast.MIXED, cast.ONE, chips) == (
+        1.0,
+        1.0,
+    )  # of the chips that may be meant all are rated
+    claim, line = cast.claim(60000, scope=cast.MIXED, **H100E), cast.movement(1000, scope=cast.MIXED)
+    (found,) = find(replace(cast.books(claim, line, cast.movement(10000)), chips=chips), P)
+    assert found.verdict == "not testable"
