@@ -17,7 +17,6 @@ from tracker.core.period import Period, quarter
 from tracker.models import Claim, DataCenter, Discrepancy, Shipment, Source
 from tracker.proof.services import prove
 from tracker.reconciliation import lifecycle, result, services
-from tracker.reconciliation.closing import services as closing
 from tracker.reconciliation.explain import when
 from tracker.reconciliation.lifecycle import (
     Basis,
@@ -28,6 +27,7 @@ from tracker.reconciliation.lifecycle import (
     next_state,
     rests_on_another_ledger,
 )
+from tracker.reconciliation.lives import services as lives
 from tracker.reviews.services import events, reopen, resolve
 
 SEEN = Seen("a", "not accounted for", 400.0)
@@ -153,9 +153,9 @@ def test_the_database_moves_discrepancies_on_as_the_method_does():
         expected[one.id] = next_state(state, *pair, written=written)
     given = {"run": now.id, "records": "synthetic", "daily": []}
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT discrepancy_id, after FROM ({closing._NEXT}) n", given)
+        cursor.execute(f"SELECT discrepancy_id, after FROM ({lives._NEXT}) n", given)
         after = dict(cursor.fetchall())
-        cursor.execute(closing._REOPENS, given)
+        cursor.execute(lives._REOPENS, given)
         after |= {pk: "reopened" for pk, _ in cursor.fetchall()}
     resolved = Discrepancy.objects.filter(state="resolved").exclude(pk__in=after).values_list("pk", flat=True)
     assert after | dict.fromkeys(resolved, "resolved") == expected

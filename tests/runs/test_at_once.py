@@ -21,7 +21,7 @@ from tracker import tasks
 from tracker.core.services import settled_instant
 from tracker.models import Claim, Discrepancy, ReconciliationRun, Shipment
 from tracker.reconciliation import services
-from tracker.reconciliation.closing import services as closing
+from tracker.reconciliation.lives import services as lives
 from tracker.reviews.services import resolve
 from tracker.runs import services as runs
 
@@ -76,7 +76,7 @@ def somebody_waits(*kinds: str) -> bool:
 
 def close_both(monkeypatch, first: ReconciliationRun, second: ReconciliationRun, held_in: str) -> None:
     """Close two runs, the first of which waits in a step until the second has begun to wait for it."""
-    go, entered, step = threading.Event(), threading.Event(), getattr(closing, held_in)
+    go, entered, step = threading.Event(), threading.Event(), getattr(lives, held_in)
     seen: list[int] = []
 
     def slow(run, *given):
@@ -87,7 +87,7 @@ def close_both(monkeypatch, first: ReconciliationRun, second: ReconciliationRun,
             assert go.wait(20)
         return made
 
-    monkeypatch.setattr(closing, held_in, slow)
+    monkeypatch.setattr(lives, held_in, slow)
     threads = [beside(lambda: runs.close(first.id))]
     assert entered.wait(20)
     threads.append(beside(lambda: runs.close(second.id)))
